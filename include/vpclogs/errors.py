@@ -1,0 +1,83 @@
+"""Errors raised by the library on purpose.
+
+* VpcLogsError
+  - ConfigError            the configuration file is wrong; names file, line and key
+  - InvalidPartition       a partition key does not name an account, a region and a day
+  - LedgerMismatch         ledger and tables disagree in a way that only a rebuild mends
+  - BatchLimitExceeded     a run would need more batches than one mapped task may have
+  - S3Denied               credentials or policy refuse; a retry cannot help
+  - S3Unavailable          throttled, timed out or reset; a retry may help (transient)
+  - PublishConflict        too many publishers at once; a retry may help (transient)
+  - PartitionsFailed       the run is over and these partitions were not published
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "BatchLimitExceeded",
+    "ConfigError",
+    "InvalidPartition",
+    "LedgerMismatch",
+    "PartitionsFailed",
+    "PublishConflict",
+    "S3Denied",
+    "S3Unavailable",
+    "VpcLogsError",
+]
+
+
+class VpcLogsError(Exception):
+    """Base of every error raised on purpose. ``transient`` says whether a retry may help."""
+
+    transient = False
+
+
+class ConfigError(VpcLogsError):
+    """Raised when the configuration cannot be used; the message names the line and the key."""
+
+
+class InvalidPartition(VpcLogsError, ValueError):
+    """Raised when a partition key cannot be read back into a partition."""
+
+
+class LedgerMismatch(VpcLogsError):
+    """Raised when the tables hold a publish that the ledger does not know."""
+
+
+class BatchLimitExceeded(VpcLogsError):
+    """Raised when a plan would need more batches than the caller allows."""
+
+    def __init__(self, needed: int, limit: int) -> None:
+        super().__init__(
+            f"the plan needs {needed} batches, one run may have {limit}: raise limits.batch_bytes "
+            f"or limits.batch_objects, or load fewer days at a time"
+        )
+        self.needed = needed
+        self.limit = limit
+
+
+class S3Denied(VpcLogsError):
+    """Raised when S3 or STS refuses the credentials. Fix the policy, then rerun."""
+
+
+class S3Unavailable(VpcLogsError):
+    """Raised when S3 throttles, times out or breaks the connection after all retries."""
+
+    transient = True
+
+
+class PublishConflict(VpcLogsError):
+    """Raised when the commit kept conflicting with other publishers."""
+
+    transient = True
+
+
+class PartitionsFailed(VpcLogsError):
+    """Raised at the end of a run to name the partitions that were not published."""
+
+    def __init__(self, failed: Sequence[tuple[str, str]]) -> None:
+        lines = "\n".join(f"  {key}: {why}" for key, why in failed)
+        super().__init__(f"{len(failed)} partition(s) not published:\n{lines}")
+        self.failed = tuple(failed)

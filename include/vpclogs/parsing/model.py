@@ -1,0 +1,104 @@
+"""What parsing yields, the same for every log and container.
+
+A parse is a stream of events over an ordered list of objects, each named by its
+ordinal in that list: `Parsed` carries rows and refused records, `ObjectEnd` closes
+one object. For every object: records = rows + refused, always.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+__all__ = ["Event", "ObjectEnd", "ObjectState", "ParseLimits", "Parsed", "Refused"]
+
+
+class ObjectState(StrEnum):
+    """How reading one object ended."""
+
+    LOADED = "loaded"  # its rows and refused records are all there is
+    REFUSED = "refused"  # refused whole: none of its rows count
+    EMPTY = "empty"  # zero bytes, or a container without records
+    GONE = "gone"  # deleted between listing and reading
+    CHANGED = "changed"  # rewritten between listing and reading; the next listing has the new version
+    FAILED = "failed"  # could not be read now; the partition fails, a rerun tries again
+
+
+@dataclass(frozen=True, slots=True)
+class ParseLimits:
+    """Bounds that keep a hostile object from taking the worker down. Sizes in bytes."""
+
+    max_line_bytes: int = 1 << 20
+    max_object_bytes: int = 8 << 30  # decompressed: the bomb limit
+    max_kept_raw_bytes: int = 64 << 10  # raw text kept per refused record; longer ones keep a pointer
+    block_bytes: int = 8 << 20  # decompressed bytes parsed at a time
+    whole_object_bytes: int = 64 << 20  # up to here an object is decompressed whole before parsing
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One record that the schema refuses.
+
+    ``line`` is 1-based in the decompressed object (for Parquet: the row).
+    ``start`` and ``end`` are the half-open byte range in the decompressed object
+    (-1 for Parquet). ``raw`` may be cut to `ParseLimits.max_kept_raw_bytes`; then
+    ``end - start`` is larger than ``len(raw)``.
+    """
+
+    object: int
+    line: int
+    reason: str
+    field: str | None
+    detail: str
+    raw: bytes
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """Rows of one or more objects, in object and line order.
+
+    ``rows`` has the columns of the log type's schema plus ``p_event_time``,
+    ``p_any_*`` and ``p_extra``; ``objects`` (int32) and ``lines`` (int64) say where
+    each row came from. If ``provisional``, all rows are of one large object that is
+    still being decompressed: they count only if its `ObjectEnd` says LOADED.
+    """
+
+    rows: pa.Table
+    objects: npt.NDArray[np.int32]
+    lines: npt.NDArray[np.int64]
+    refused: list[Refused] = field(default_factory=list)
+    provisional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectEnd:
+    """The fate of one object. Comes after the last `Parsed` that holds its records.
+
+    ``records`` = ``rows`` + ``refused`` for LOADED, 0 otherwise. ``raw_bytes`` is the
+    decompressed size as far as it was read. ``reason`` (a code) and ``detail`` (a
+    sentence) are set unless the object is LOADED. ``versions`` are the format
+    versions seen; ``unknown_fields`` the field names that the schema does not have.
+    """
+
+    object: int
+    state: ObjectState
+    rows: int = 0
+    refused: int = 0
+    raw_bytes: int = 0
+    reason: str | None = None
+    detail: str = ""
+    versions: frozenset[str] = frozenset()
+    unknown_fields: frozenset[str] = frozenset()
+
+    @property
+    def records(self) -> int:
+        return self.rows + self.refused
+
+
+Event = Parsed | ObjectEnd

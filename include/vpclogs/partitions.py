@@ -1,0 +1,74 @@
+"""A partition: one log type, one account, one region, one day.
+
+The day is the day in the object's path, not the event's, so a partition can be
+rebuilt by listing a prefix, and a late record never moves between partitions.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Self
+
+from vpclogs.errors import InvalidPartition
+
+__all__ = ["UNKNOWN_REGION", "LogType", "Partition"]
+
+UNKNOWN_REGION = "unknown"
+"""Region of a VPC none of whose objects could be read yet (DNS keys carry no region)."""
+
+_ACCOUNT = re.compile(r"\d{12}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
+
+
+class LogType(StrEnum):
+    """The two logs, by the name of their table."""
+
+    VPC_DNS = "vpc_dns"
+    VPC_FLOW = "vpc_flow"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Partition:
+    """One account, region and day of one log type."""
+
+    log_type: LogType
+    account: str
+    region: str
+    day: date
+
+    def __post_init__(self) -> None:
+        if not _ACCOUNT.fullmatch(self.account):
+            raise InvalidPartition(f"account {self.account!r} is not 12 digits")
+        if self.region != UNKNOWN_REGION and not _REGION.fullmatch(self.region):
+            raise InvalidPartition(f"region {self.region!r} does not look like us-west-2")
+
+    @property
+    def key(self) -> str:
+        """The key used by Airflow, the ledger and the command: ``account|region|day``."""
+        return f"{self.account}|{self.region}|{self.day.isoformat()}"
+
+    @property
+    def label(self) -> str:
+        """The key for people: ``123456789012 us-west-2 2022-10-07``."""
+        return self.key.replace("|", " ")
+
+    @classmethod
+    def parse(cls, key: str, log_type: LogType | str) -> Self:
+        """Read ``account|region|day`` back.
+
+        Raises:
+            InvalidPartition: the key does not have that form.
+        """
+        parts = key.strip().split("|")
+        if len(parts) != 3:
+            raise InvalidPartition(
+                f"partition key {key!r} is not account|region|day, such as 123456789012|us-west-2|2022-10-07"
+            )
+        try:
+            day = date.fromisoformat(parts[2])
+        except ValueError:
+            raise InvalidPartition(f"partition key {key!r}: {parts[2]!r} is not a day like 2022-10-07") from None
+        return cls(LogType(log_type), parts[0], parts[1], day)
