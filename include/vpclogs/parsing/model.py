@@ -7,6 +7,7 @@ one object. For every object: records = rows + refused, always.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -14,7 +15,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-__all__ = ["Event", "ObjectEnd", "ObjectState", "ParseLimits", "Parsed", "Refused"]
+__all__ = [
+    "Event",
+    "ObjectEnd",
+    "ObjectInput",
+    "ObjectState",
+    "ObjectUnreadable",
+    "ParseLimits",
+    "Parsed",
+    "Refused",
+]
 
 
 class ObjectState(StrEnum):
@@ -26,6 +36,31 @@ class ObjectState(StrEnum):
     GONE = "gone"  # deleted between listing and reading
     CHANGED = "changed"  # rewritten between listing and reading; the next listing has the new version
     FAILED = "failed"  # could not be read now; the partition fails, a rerun tries again
+
+
+class ObjectUnreadable(Exception):  # noqa: N818  (a fate of one object, not a fault of the program)
+    """Raised by whatever reads or parses one object when none of its records can count.
+
+    A chunk iterator raises it for what it met (gone, changed, denied, throttled); a
+    container or a parser for an object that it refuses whole. The driver turns it into
+    the object's `ObjectEnd` and goes on with the next object. ``reason`` is a code of
+    `vpclogs.reasons`, ``detail`` one sentence.
+    """
+
+    def __init__(self, state: ObjectState, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.state = state
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInput:
+    """One object to parse: its place in the list, its key, its bytes as stored (compressed)."""
+
+    ordinal: int
+    name: str
+    chunks: Iterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,132 @@
+"""A block: whole lines of one or more objects, and where each line came from.
+
+Small objects share a block, so that many of them cost about as much as one. Lines
+are found once, by numpy; object, line number and byte offset of a line are looked up
+only for the lines that need them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from vpclogs.parsing.model import ObjectUnreadable, ParseLimits, Refused
+
+__all__ = ["Block", "BlockResult", "Part", "TextParser"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive whole lines of one object inside a block.
+
+    ``start`` and ``end`` are a half-open range of ``Block.data``; ``first_line`` is the
+    1-based number of its first line in the object, ``offset`` the place of ``start``
+    in the decompressed object.
+    """
+
+    object: int
+    start: int
+    end: int
+    first_line: int
+    offset: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines to parse. Every line ends in a newline, also an object's last one.
+
+    ``parts`` cover ``data`` without gaps, in object and line order; an object may have
+    several parts (a line that was too long to keep lay between them) or none in one
+    block and more in the next. ``refused`` are the lines already refused for their
+    length. Lines are counted from 0 within the block.
+    """
+
+    data: bytes
+    parts: tuple[Part, ...]
+    refused: tuple[Refused, ...] = ()
+
+    @cached_property
+    def line_ends(self) -> npt.NDArray[np.int64]:
+        """Position of each line's newline."""
+        return np.flatnonzero(np.frombuffer(self.data, np.uint8) == 10)
+
+    @cached_property
+    def line_starts(self) -> npt.NDArray[np.int64]:
+        """Position of each line's first byte."""
+        starts = np.empty_like(self.line_ends)
+        if len(starts):
+            starts[0] = 0
+            starts[1:] = self.line_ends[:-1] + 1
+        return starts
+
+    @cached_property
+    def part_lines(self) -> npt.NDArray[np.int64]:
+        """Index of each part's first line, and after the last the number of lines."""
+        starts = np.array([part.start for part in self.parts] + [len(self.data)], np.int64)
+        return np.searchsorted(self.line_starts, starts)
+
+    @cached_property
+    def line_objects(self) -> npt.NDArray[np.int32]:
+        """The object of each line."""
+        return np.repeat(np.array([p.object for p in self.parts], np.int32), np.diff(self.part_lines))
+
+    @cached_property
+    def line_numbers(self) -> npt.NDArray[np.int64]:
+        """The 1-based number of each line in its object."""
+        shift = np.array([p.first_line for p in self.parts], np.int64) - self.part_lines[:-1]
+        return np.arange(len(self.line_ends)) + np.repeat(shift, np.diff(self.part_lines))
+
+    def line(self, index: int) -> bytes:
+        """The text of one line, without its newline."""
+        return self.data[self.line_starts[index] : self.line_ends[index]]
+
+    def refuse(self, index: int, reason: str, field: str | None, detail: str, limits: ParseLimits) -> Refused:
+        """The refusal of one line, with its object, number and byte range."""
+        part = self.parts[int(np.searchsorted(self.part_lines, index, side="right")) - 1]
+        first, last = int(self.line_starts[index]), int(self.line_ends[index])
+        start = part.offset + first - part.start
+        return Refused(
+            object=part.object,
+            line=int(self.line_numbers[index]),
+            reason=reason,
+            field=field,
+            detail=detail,
+            raw=self.data[first : min(last, first + limits.max_kept_raw_bytes)],
+            start=start,
+            end=start + last - first,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BlockResult:
+    """What a parser makes of one block (or of one stretch of a Parquet file).
+
+    ``rows``, ``objects``, ``lines`` and ``refused`` are as in `Parsed` (refused lines
+    need no order). ``unreadable`` are the objects to refuse whole: their rows may be
+    left in, the driver takes them out. ``versions`` and ``unknown_fields`` are by object.
+    """
+
+    rows: pa.Table
+    objects: npt.NDArray[np.int32]
+    lines: npt.NDArray[np.int64]
+    refused: list[Refused] = field(default_factory=list)
+    unreadable: dict[int, ObjectUnreadable] = field(default_factory=dict)
+    versions: dict[int, frozenset[str]] = field(default_factory=dict)
+    unknown_fields: dict[int, frozenset[str]] = field(default_factory=dict)
+
+
+class TextParser(Protocol):
+    """Parses the text of one log. Made anew for each parse, so it may keep state.
+
+    Blocks come in order: all lines of an object before those of the next, whatever
+    the blocks they lie in. After an object was found unreadable, its later blocks
+    may or may not come.
+    """
+
+    def parse(self, block: Block) -> BlockResult:
+        """Rows and refusals of every line of the block (without ``block.refused``)."""
