@@ -1,0 +1,45 @@
+"""Fixtures that several folders of tests share: a real S3 server, and a bucket of one's own in it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from demo.seaweed import READER, Seaweed
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_bucket_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    """A SeaweedFS server on free loopback ports, with the Iceberg warehouse bucket ``lake``."""
+    server = Seaweed(tmp_path_factory.mktemp("seaweed"), table_bucket="lake")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3(seaweed: Seaweed) -> S3Client:
+    """A client that may do everything."""
+    return seaweed.client()
+
+
+@pytest.fixture(scope="session")
+def reader(seaweed: Seaweed) -> S3Client:
+    """A client that may only list and read, and that `Seaweed.deny` can lock out of prefixes."""
+    return seaweed.client(READER)
+
+
+@pytest.fixture
+def bucket(s3: S3Client) -> str:
+    """The name of a new, empty bucket."""
+    name = f"test-{next(_bucket_numbers)}"
+    s3.create_bucket(Bucket=name)
+    return name
