@@ -1,0 +1,190 @@
+"""The configuration: what is read, where it goes, and within which bounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from vpclogs.config_file import ConfigFile, MisplacedError, Problem
+from vpclogs.errors import ConfigError
+from vpclogs.partitions import LogType
+from vpclogs.sources import Source, matching
+
+if TYPE_CHECKING:
+    from vpclogs.parsing.model import ParseLimits
+
+__all__ = ["AuditSettings", "AuditThresholds", "Limits", "Settings", "find_settings", "load_settings"]
+
+CONFIG_VARIABLE = "VPCLOGS_CONFIG"
+DEFAULT_FILES = (Path("vpclogs.yaml"), Path("config/vpclogs.yaml"))
+
+_UNITS = {"": 1, "b": 1} | {
+    prefix + suffix: base**power
+    for power, prefix in enumerate("kmgt", start=1)
+    for suffix, base in (("b", 1000), ("ib", 1024))
+}
+
+
+def _size(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
+    if match is None or match[2].lower() not in _UNITS:
+        raise ValueError("write a size as bytes or with a unit, such as 64 MiB")
+    return int(float(match[1]) * _UNITS[match[2].lower()])
+
+
+Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
+"""Bytes; in the file also text with a unit (kB, MB, GB, TB, KiB, MiB, GiB, TiB)."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(_Frozen):
+    """Bounds of one run. Sizes in bytes.
+
+    A batch, the work of one mapped task, holds many small partitions or a slice of a
+    big one, up to ``batch_bytes`` (as stored in S3) and ``batch_objects``.
+    """
+
+    batch_bytes: Size = 128 << 20
+    batch_objects: int = Field(default=500, ge=1)
+    max_batches: int = Field(default=1000, ge=1, le=1024)  # Airflow's own max_map_length
+    fetch_threads: int = Field(default=8, ge=1, le=64)
+    list_threads: int = Field(default=8, ge=1, le=64)
+    max_line_bytes: Size = 1 << 20
+    max_object_bytes: Size = 8 << 30
+    max_kept_raw_bytes: Size = 64 << 10
+
+    @property
+    def parsing(self) -> ParseLimits:
+        """The bounds that the parser takes."""
+        from vpclogs.parsing.model import ParseLimits  # heavy, and not needed to read a configuration
+
+        return ParseLimits(
+            max_line_bytes=self.max_line_bytes,
+            max_object_bytes=self.max_object_bytes,
+            max_kept_raw_bytes=self.max_kept_raw_bytes,
+        )
+
+
+class AuditThresholds(_Frozen):
+    """Where an audit says no. A share is 0 to 1 of a partition's records."""
+
+    max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
+
+
+class AuditSettings(AuditThresholds):
+    """The thresholds of all sources, and what differs by source name."""
+
+    per_source: Mapping[str, AuditThresholds] = Field(default_factory=dict)
+
+    def for_source(self, name: str) -> AuditThresholds:
+        """The thresholds that hold for the source `name`."""
+        own = self.per_source.get(name, AuditThresholds())
+        values = {
+            key: getattr(own if key in own.model_fields_set else self, key) for key in AuditThresholds.model_fields
+        }
+        return AuditThresholds(**values)
+
+
+def _default_catalog() -> dict[str, str]:
+    return {"type": "sql", "uri": "sqlite:///var/vpclogs/catalog.db", "warehouse": "file://var/vpclogs/warehouse"}
+
+
+class Settings(_Frozen):
+    """All settings. ``catalog`` is passed to ``pyiceberg.catalog.load_catalog`` as it is."""
+
+    ledger: Annotated[str, matching(r"[a-z0-9+]+://.*", "write a URL such as sqlite:///ledger.db")] = Field(
+        default="sqlite:///var/vpclogs/ledger.db",
+        repr=False,  # it may hold a password
+    )
+    catalog: Mapping[str, str] = Field(default_factory=_default_catalog, repr=False)
+    namespace: Annotated[str, matching(r"[a-z][a-z0-9_]*", "use small letters, digits and _")] = "vpclogs"
+    limits: Limits = Limits()
+    audit: AuditSettings = AuditSettings()
+    sources: tuple[Source, ...]
+
+    @model_validator(mode="after")
+    def _sources_apart(self) -> Self:
+        if not self.sources:
+            raise MisplacedError("name at least one source", "sources")
+        for index, source in enumerate(self.sources):
+            for other in self.sources[:index]:
+                if source.name == other.name:
+                    raise MisplacedError(f"a second source is named {source.name}", "sources", index, "name")
+                if source.overlaps(other):
+                    raise MisplacedError(
+                        f"the source {other.name} reads the {source.log_type} objects of s3://{source.bucket}/"
+                        f"{source.prefix} too: give the two different accounts or regions, or remove one",
+                        "sources",
+                        index,
+                    )
+        for name in self.audit.per_source:
+            if name not in (source.name for source in self.sources):
+                raise MisplacedError("no source has this name", "audit", "per_source", name)
+        return self
+
+    def sources_for(self, log_type: LogType | str) -> tuple[Source, ...]:
+        """The sources of one log type, in the file's order."""
+        return tuple(source for source in self.sources if source.log_type == log_type)
+
+    def rooted_in(self, folder: Path) -> Settings:
+        """These settings with relative paths in sqlite and file URLs taken from `folder`."""
+        catalog = {key: _rooted(value, folder) for key, value in self.catalog.items()}
+        return self.model_copy(update={"ledger": _rooted(self.ledger, folder), "catalog": catalog})
+
+
+def _rooted(url: str, folder: Path) -> str:
+    if match := re.fullmatch(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:)(.+)", url):
+        return match[1] + str((folder / match[2]).resolve())
+    if match := re.fullmatch(r"file:(?://)?(?!/)(.+)", url):
+        return "file://" + str((folder / match[1]).resolve())
+    return url
+
+
+def find_settings(path: Path | None, env: Mapping[str, str]) -> Path:
+    """The file that holds the settings: `path`, else what ``VPCLOGS_CONFIG`` names, else a default.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    if path is None and env.get(CONFIG_VARIABLE):
+        path = Path(env[CONFIG_VARIABLE])
+    if path is not None:
+        return path
+    for candidate in DEFAULT_FILES:
+        if candidate.is_file():
+            return candidate
+    raise ConfigError(
+        f"no configuration: {CONFIG_VARIABLE} is not set and there is no {' or '.join(map(str, DEFAULT_FILES))} "
+        f"in {Path.cwd()}; copy config/vpclogs.example.yaml and name your bucket in it"
+    )
+
+
+def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
+    """Read the settings file.
+
+    Raises:
+        ConfigError: with all that is wrong, each with file, line and key.
+    """
+    file = ConfigFile.read(find_settings(path, env), env)
+    problems = list(file.problems)
+    try:
+        settings = Settings.model_validate(file.data)
+    except ValidationError as error:
+        problems += [file.explain(Settings, detail) for detail in error.errors(include_url=False)]
+    if problems:
+        raise ConfigError(_told(file.path, problems))
+    return settings.rooted_in(file.path.resolve().parent)
+
+
+def _told(path: Path, problems: list[Problem]) -> str:
+    lines = [f"{path}:{problem.line}: {problem.text}" for problem in sorted(set(problems))]
+    return "\n".join(["the configuration cannot be used:", *lines])

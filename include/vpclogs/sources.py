@@ -1,0 +1,171 @@
+"""A source: a bucket and prefix, the log that lies under it, and how to read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from vpclogs.partitions import LogType
+
+__all__ = ["AccountFilter", "RegionFilter", "Source", "matching"]
+
+
+def matching(pattern: str, advice: str) -> AfterValidator:
+    """A validator that wants the whole text to match, and otherwise says `advice`."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(advice)
+        return value
+
+    return AfterValidator(check)
+
+
+def _account(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+        if len(value) != 12:
+            raise ValueError(
+                "YAML read this account id as a number and its leading zero is lost: write it in quotes, "
+                'such as "012345678901"'
+            )
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{12}", value):
+        raise ValueError(f"an account id is 12 digits, this has {len(value)} characters")
+    return value
+
+
+def _day(value: Any) -> Any:
+    # pydantic would take a number for seconds since 1970, and 20221001 is one in YAML.
+    try:
+        return value if isinstance(value, date) else date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError("write a day such as 2022-10-01") from None
+
+
+def _folder(value: str) -> str:
+    if value.startswith("/"):
+        raise ValueError("an S3 prefix has no leading slash")
+    if re.search(r"(^|/)AWSLogs(/|$)", value):
+        raise ValueError("the prefix is what comes before AWSLogs/: leave AWSLogs and all after it out")
+    return value if not value or value.endswith("/") else value + "/"
+
+
+Account = Annotated[str, BeforeValidator(_account)]
+Region = Annotated[str, matching(r"[a-z]{2}(-[a-z]+)+-\d+", "this does not look like a region such as us-west-2")]
+Name = Annotated[str, matching(r"[a-z0-9-]{1,60}", "use small letters, digits and hyphens, 60 at most")]
+Bucket = Annotated[str, matching(r"[A-Za-z0-9._-]{3,255}", "write the bucket's name alone, without s3:// and prefix")]
+RoleArn = Annotated[
+    str, matching(r"arn:[a-z-]+:iam::[0-9]{12}:role/.+", "write a role such as arn:aws:iam::123456789012:role/reader")
+]
+Endpoint = Annotated[str, matching(r"https?://[^/]+/?", "write a URL such as http://127.0.0.1:8333")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _NameFilter(_Frozen):
+    """``all``, a list of names, ``{allow: […]}`` or ``{deny: […]}``, as written in the file."""
+
+    allow: tuple[str, ...] | None = None
+    deny: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_forms(cls, value: Any) -> Any:
+        if value == "all":
+            return {}
+        if isinstance(value, list | tuple | set | frozenset):
+            return {"allow": list(value)}
+        if not isinstance(value, Mapping | cls):
+            raise ValueError("write all, a list, {allow: [...]} or {deny: [...]}")
+        return value
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if self.allow is not None and self.deny:
+            raise ValueError("write either allow or deny, not both")
+        if self.allow == ():
+            raise ValueError("an empty list would read nothing: write all, or leave the key out")
+        return self
+
+    def covers(self, name: str) -> bool:
+        """Whether `name` passes."""
+        return name not in self.deny if self.allow is None else name in self.allow
+
+    def meets(self, other: _NameFilter) -> bool:
+        """Whether a name could pass both."""
+        if self.allow is not None:
+            return any(other.covers(name) for name in self.allow)
+        return other.allow is None or other.meets(self)
+
+
+class AccountFilter(_NameFilter):
+    """Which accounts of a source are read."""
+
+    allow: tuple[Account, ...] | None = None
+    deny: tuple[Account, ...] = ()
+
+
+class RegionFilter(_NameFilter):
+    """Which regions of a source are read. For DNS logs the region is the VPC's."""
+
+    allow: tuple[Region, ...] | None = None
+    deny: tuple[Region, ...] = ()
+
+
+class Source(_Frozen):
+    """One bucket and prefix with one log in it.
+
+    ``prefix`` is empty or ends in a slash. At most one of ``connection`` (an Airflow
+    connection id), ``role_arn`` and ``profile`` is set; with none, boto3's default
+    credentials read. ``region`` is the bucket's. ``lookback_days`` whole days before
+    the run's own are listed again, for late objects; days before ``start_day`` never.
+    """
+
+    name: Name
+    log_type: LogType
+    bucket: Bucket
+    prefix: Annotated[str, AfterValidator(_folder)] = ""
+    connection: str | None = Field(default=None, min_length=1)
+    role_arn: RoleArn | None = None
+    external_id: str | None = Field(default=None, min_length=2)
+    profile: str | None = Field(default=None, min_length=1)
+    endpoint_url: Endpoint | None = None
+    region: Region | None = None
+    accounts: AccountFilter = AccountFilter()
+    regions: RegionFilter = RegionFilter()
+    lookback_days: int = Field(default=2, ge=0, le=30)
+    requester_pays: bool = False
+    start_day: Annotated[date, BeforeValidator(_day)] | None = None
+
+    @model_validator(mode="after")
+    def _one_identity(self) -> Self:
+        given = [key for key in ("connection", "role_arn", "profile") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of {', '.join(given)}, not all")
+        if self.external_id is not None and self.role_arn is None:
+            raise ValueError("external_id needs role_arn")
+        return self
+
+    @property
+    def account_list(self) -> tuple[str, ...] | None:
+        """The allowed accounts in order, or None if they must be discovered by listing."""
+        return None if self.accounts.allow is None else tuple(sorted(set(self.accounts.allow)))
+
+    def covers_account(self, account: str) -> bool:
+        """Whether this source reads `account`."""
+        return self.accounts.covers(account)
+
+    def covers_region(self, region: str) -> bool:
+        """Whether this source reads `region`."""
+        return self.regions.covers(region)
+
+    def overlaps(self, other: Source) -> bool:
+        """Whether an object could belong to both: it would be loaded twice."""
+        mine, theirs = (self.bucket, self.prefix, self.log_type), (other.bucket, other.prefix, other.log_type)
+        return mine == theirs and self.accounts.meets(other.accounts) and self.regions.meets(other.regions)
