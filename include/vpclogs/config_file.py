@@ -53,6 +53,7 @@ class ConfigFile:
     root: yaml.Node
     problems: list[Problem] = field(default_factory=list)
     secret: set[int] = field(default_factory=set)  # ids of nodes that hold a variable's value
+    unset: dict[int, Problem] = field(default_factory=dict)  # by the id of the node that names the variable
 
     @classmethod
     def read(cls, path: Path, env: Mapping[str, str]) -> Self:
@@ -103,7 +104,9 @@ class ConfigFile:
         def value(match: re.Match[str]) -> str:
             self.secret.add(id(node))
             if match[1] not in env:
-                self.problems.append(Problem(_line(node), f"{path}: the environment variable {match[1]} is not set"))
+                problem = Problem(_line(node), f"{path}: the environment variable {match[1]} is not set")
+                self.problems.append(problem)
+                self.unset[id(node)] = problem
             return env.get(match[1], match[0])
 
         node.value = _VARIABLE.sub(value, node.value)
