@@ -123,9 +123,10 @@ class ConfigFile:
             line, node = _line(found[0]), found[1]
             path = _joined(path, part)
             owner = _model_of(owner, part)
-        return Problem(
-            line, f"{path}: {self._sentence(error, parent, node)}" if path else self._sentence(error, parent, node)
-        )
+        if id(node) in self.unset:
+            return self.unset[id(node)]  # the cause; what follows from it helps nobody
+        sentence = self._sentence(error, parent, node)
+        return Problem(line, f"{path}: {sentence}" if path else sentence)
 
     def _sentence(self, error: Mapping[str, Any], parent: type[BaseModel], node: yaml.Node) -> str:
         kind, message = error["type"], str(error["msg"]).removeprefix("Value error, ")
