@@ -35,7 +35,8 @@ class Field:
     flow-log header) and ``aliases`` other spellings that mean the same; ``parquet``
     the column name in AWS's Parquet files. ``since`` is the lowest format version
     that has the field. ``values`` are the values AWS documents: others load, and are
-    reported as a finding, because AWS adds values.
+    reported as a finding, because AWS adds values. ``fields`` are those of a struct,
+    or of the structs in a list.
     """
 
     name: str
@@ -48,10 +49,21 @@ class Field:
     since: int = 0
     indicator: Indicator | None = None
     values: frozenset[str] = frozenset()
+    fields: tuple[Field, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.key:
             object.__setattr__(self, "key", self.name)
+
+    @property
+    def arrow(self) -> pa.Field:
+        """The column."""
+        return pa.field(self.name, self.type, nullable=not self.required)
+
+    @classmethod
+    def struct(cls, fields: tuple[Field, ...]) -> pa.StructType:
+        """The type of a struct of ``fields``."""
+        return pa.struct([field.arrow for field in fields])
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,7 @@ class LogSchema:
     @cached_property
     def arrow(self) -> pa.Schema:
         """The log's own columns, in order."""
-        return pa.schema([pa.field(f.name, f.type, nullable=not f.required) for f in self.fields])
+        return pa.schema([field.arrow for field in self.fields])
 
     @cached_property
     def parsed(self) -> pa.Schema:

@@ -1,0 +1,86 @@
+"""Why a record or an object did not load: the closed list of reason codes.
+
+A code is an identifier in quarantine rows, ledger entries, findings and the UI, so
+codes are added, never renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["REASONS", "Reason", "Scope"]
+
+
+class Scope(StrEnum):
+    """What the reason refuses."""
+
+    OBJECT = "object"
+    RECORD = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One code: what it means and what to do, one line each."""
+
+    code: str
+    scope: Scope
+    meaning: str
+    action: str
+
+
+_O, _R = Scope.OBJECT, Scope.RECORD
+_SOURCE = "Look at the raw text; if AWS wrote it, tell us. If something rewrote the object, restore AWS's version."
+
+_ALL = (
+    # The object holds nothing, or could not be read.
+    Reason("empty_object", _O, "The object has no bytes.", "Nothing; it is counted as empty."),
+    Reason("no_records", _O, "The object holds no record.", "Nothing; it is counted as empty."),
+    Reason("gone", _O, "The object was deleted between listing and reading.", "Nothing; it is counted as gone."),
+    Reason("changed", _O, "The object was rewritten between listing and reading.", "Nothing; the next run loads it."),
+    Reason("denied", _O, "S3 or KMS refused to let us read the object.", "Fix the policy, then rerun the partition."),
+    Reason("archived", _O, "The object is in an archive storage class.", "Restore it, then rerun the partition."),
+    Reason("throttled", _O, "S3 kept asking us to slow down.", "Rerun the partition."),
+    Reason("read_failed", _O, "Reading the object broke off.", "Rerun the partition."),
+    Reason("parser_failed", _O, "The parser failed on the object: a bug.", "Report it with the object; rerun later."),
+    # The object is refused whole: its container.
+    Reason("not_gzip", _O, "The object is neither gzip nor a form this log has.", "Check what writes to the prefix."),
+    Reason("gzip_truncated", _O, "The gzip stream ends too early.", "Upload the object again, complete."),
+    Reason("gzip_corrupt", _O, "The gzip stream is damaged (bad data, length or CRC).", "Upload the object again."),
+    Reason("parquet_corrupt", _O, "The Parquet file cannot be read.", "Upload the object again."),
+    Reason(
+        "object_too_large",
+        _O,
+        "The object decompresses to more than limits.max_object_bytes.",
+        "Raise the limit if the object is genuine; a small file that grows this much is a bomb.",
+    ),
+    # The object is refused whole: what it holds.
+    Reason("key_layout", _O, "The key is not one of AWS's layouts for this log.", "Move other files elsewhere."),
+    Reason("version_major", _O, "The log has a major version this release does not know.", "Upgrade vpclogs."),
+    Reason("no_header", _O, "The flow log file does not begin with a header.", "Check what writes to the prefix."),
+    Reason("transit_gateway", _O, "A transit gateway flow log, another kind of log.", "Nothing; it is not loaded."),
+    Reason("cloudwatch_export", _O, "An export from CloudWatch Logs.", "Deliver the flow log to S3 directly."),
+    Reason("json_in_flow", _O, "JSON under the flow log prefix.", "Check what writes to the prefix."),
+    # One record is refused: its text.
+    Reason("line_too_long", _R, "The line is longer than limits.max_line_bytes.", _SOURCE),
+    Reason("invalid_utf8", _R, "The line is not UTF-8.", _SOURCE),
+    Reason("too_deep", _R, "Brackets are nested more than 64 deep.", _SOURCE),
+    Reason("not_json", _R, "The line is not one JSON value.", _SOURCE),
+    Reason("not_object", _R, "The line is JSON but not an object.", _SOURCE),
+    Reason("duplicate_key", _R, "A key occurs twice in one JSON object.", _SOURCE),
+    Reason("lone_surrogate", _R, "A string has half of a surrogate pair; no UTF-8 can hold it.", _SOURCE),
+    Reason("nul_character", _R, "A string has a NUL, which many readers take for its end.", _SOURCE),
+    # One record is refused: its fields.
+    Reason("missing_field", _R, "A required field is absent or null.", _SOURCE),
+    Reason("wrong_type", _R, "A field has another type than the schema says.", _SOURCE),
+    Reason("bad_version", _R, "The version is not a number such as 1.100000.", _SOURCE),
+    Reason("bad_account", _R, "The account is not 12 (or 13) digits.", _SOURCE),
+    Reason("bad_timestamp", _R, "The time is not an RFC 3339 time that exists.", _SOURCE),
+    Reason("bad_port", _R, "The port is not a number from 0 to 65535.", _SOURCE),
+    Reason("bad_integer", _R, "The number does not parse or does not fit.", _SOURCE),
+    Reason("too_few_values", _R, "The row has fewer values than the header.", _SOURCE),
+    Reason("too_many_values", _R, "The row has more values than the header.", _SOURCE),
+)
+
+REASONS: Mapping[str, Reason] = {reason.code: reason for reason in _ALL}
