@@ -4,7 +4,6 @@
   - ConfigError            the configuration file is wrong; names file, line and key
   - InvalidPartition       a partition key does not name an account, a region and a day
   - LedgerMismatch         ledger and tables disagree in a way that only a rebuild mends
-  - BatchLimitExceeded     a run would need more batches than one mapped task may have
   - S3Denied               credentials or policy refuse; a retry cannot help
   - S3Unavailable          throttled, timed out or reset; a retry may help (transient)
   - PublishConflict        too many publishers at once; a retry may help (transient)
@@ -16,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
-    "BatchLimitExceeded",
     "ConfigError",
     "InvalidPartition",
     "LedgerMismatch",
@@ -44,18 +42,6 @@ class InvalidPartition(VpcLogsError, ValueError):
 
 class LedgerMismatch(VpcLogsError):
     """Raised when the tables hold a publish that the ledger does not know."""
-
-
-class BatchLimitExceeded(VpcLogsError):
-    """Raised when a plan would need more batches than the caller allows."""
-
-    def __init__(self, needed: int, limit: int) -> None:
-        super().__init__(
-            f"the plan needs {needed} batches, one run may have {limit}: raise limits.batch_bytes "
-            f"or limits.batch_objects, or load fewer days at a time"
-        )
-        self.needed = needed
-        self.limit = limit
 
 
 class S3Denied(VpcLogsError):

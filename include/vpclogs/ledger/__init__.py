@@ -1,0 +1,22 @@
+"""The ledger: what is known of every object and partition, in a SQL database."""
+
+from __future__ import annotations
+
+from vpclogs.ledger.database import Database
+from vpclogs.ledger.intents import IntentBook
+from vpclogs.ledger.manifests import ManifestBook
+from vpclogs.ledger.objects import ObjectBook
+from vpclogs.ledger.partitions import PartitionBook
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """Opens the ledger at a SQLAlchemy URL (``sqlite:///file`` or ``postgresql+psycopg2://…``)."""
+
+    def __init__(self, url: str) -> None:
+        database = Database(url)
+        self.objects = ObjectBook(database)
+        self.manifests = ManifestBook(database)
+        self.intents = IntentBook(database)
+        self.partitions = PartitionBook(database)

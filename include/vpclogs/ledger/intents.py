@@ -1,0 +1,244 @@
+"""Publishes: written here before the tables are touched, settled here after.
+
+An intent says exactly what one publish will do. It is written in the same
+transaction that claims its objects, so no two publishes can claim one object, and at
+most one intent per log type is open at a time. Whoever finds an open intent can
+complete it, because completing is idempotent: so a crash between the commit and the
+ledger loses nothing and repeats nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
+
+from vpclogs.batch_results import ObjectOutcome
+from vpclogs.ledger.database import Database
+from vpclogs.ledger.objects import SETTLED
+from vpclogs.ledger.tables import intents, objects, partitions
+from vpclogs.manifests import Mode
+from vpclogs.partitions import LogType, Partition
+
+__all__ = ["Contested", "Intent", "IntentBook", "Removal"]
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """Rows that a publish takes out: a whole partition, or the given objects' (bucket, key) of it."""
+
+    partition: str
+    keys: list[tuple[str, str]] | None = None
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a publish will do."""
+
+    mode: Mode
+    run_key: str
+    manifest_hash: str
+    partitions: list[str]
+    files: dict[str, list[str]]  # by table
+    removals: list[Removal] = []
+    replaced: list[int] = []  # ids of objects whose rows the removals take out for good
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A publish that is written in the ledger."""
+
+    seq: int
+    id: str
+    manifest: int
+    log_type: LogType
+    open: bool
+    plan: Plan
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """Why a claim was refused: another publish is open, took objects, or changed a partition."""
+
+    open_intents: bool = False
+    identities: frozenset[str] = frozenset()
+    partition_changed: bool = False
+
+
+class IntentBook:
+    """The table ``intents``, and the claims in ``objects``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(
+        self,
+        plan: Plan,
+        outcomes: Sequence[ObjectOutcome],
+        *,
+        manifest: int,
+        log_type: LogType,
+        versions: Mapping[str, int],
+        now: datetime,
+    ) -> Intent | Contested:
+        """Claim the objects and write the intent, all or nothing.
+
+        ``versions`` are the partition versions that the plan was made from; only a
+        reload depends on them.
+        """
+        with self._database.write() as connection:
+            if connection.scalar(select(intents.c.seq).where(intents.c.log_type == log_type, intents.c.open).limit(1)):
+                return Contested(open_intents=True)
+            if plan.mode is Mode.RELOAD and self._versions(connection, log_type, plan.partitions) != dict(versions):
+                return Contested(partition_changed=True)
+            if plan.mode is Mode.ADD and (taken := self._taken(connection, [o.identity for o in outcomes])):
+                return Contested(identities=taken)
+            row = {
+                "id": uuid4().hex,
+                "manifest": manifest,
+                "log_type": log_type.value,
+                "open": True,
+                "document": msgspec.to_builtins(plan),
+                "created_at": now,
+            }
+            key = connection.execute(insert(intents).values(row)).inserted_primary_key
+            assert key is not None  # noqa: S101 - an insert of one row has a key
+            _claim_objects(connection, key[0], outcomes)
+            return _intent(connection.execute(select(intents).where(intents.c.seq == key[0])).one())
+
+    def open(self, log_type: LogType) -> Intent | None:
+        """The open intent of a log type, if there is one."""
+        return self._one(and_(intents.c.log_type == log_type, intents.c.open))
+
+    def of_manifest(self, manifest: int) -> Intent | None:
+        """The intent that publishes a manifest, open or settled."""
+        return self._one(intents.c.manifest == manifest)
+
+    def is_open(self, seq: int) -> bool:
+        """Whether the intent still waits for its commit or its ledger entry."""
+        with self._database.read() as connection:
+            return bool(connection.scalar(select(intents.c.open).where(intents.c.seq == seq)))
+
+    def known(self, intent_id: str) -> bool:
+        """Whether the ledger has this intent."""
+        with self._database.read() as connection:
+            return connection.scalar(select(intents.c.seq).where(intents.c.id == intent_id)) is not None
+
+    def settle(self, intent: Intent, *, now: datetime) -> None:
+        """Write down that the tables hold what the intent says. Idempotent."""
+        with self._database.write() as connection:
+            closed = connection.execute(
+                update(intents).where(intents.c.seq == intent.seq, intents.c.open).values(open=False, settled_at=now)
+            )
+            if closed.rowcount == 0:
+                return
+            connection.execute(
+                update(objects).where(objects.c.intent == intent.seq).values(state=objects.c.outcome, settled_at=now)
+            )
+            for object_id in intent.plan.replaced:
+                connection.execute(
+                    update(objects)
+                    .where(objects.c.id == object_id)
+                    .values(state="replaced", intent=None, settled_at=now)
+                )
+            for key in intent.plan.partitions:
+                _bump(connection, Partition.parse(key, intent.log_type), intent.plan.run_key, now)
+
+    def versions(self, log_type: LogType, keys: Sequence[str]) -> dict[str, int]:
+        """How often each partition was published so far."""
+        with self._database.read() as connection:
+            return self._versions(connection, log_type, keys)
+
+    def _versions(self, connection: Connection, log_type: LogType, keys: Sequence[str]) -> dict[str, int]:
+        found = {}
+        for key in keys:
+            where = _same(Partition.parse(key, log_type))
+            found[key] = connection.scalar(select(partitions.c.version).where(where)) or 0
+        return found
+
+    def _taken(self, connection: Connection, identities: Sequence[str]) -> frozenset[str]:
+        taken: set[str] = set()
+        for start in range(0, len(identities), 500):
+            query = select(objects.c.identity).where(
+                objects.c.identity.in_(identities[start : start + 500]),
+                objects.c.intent.is_not(None) | objects.c.state.in_(SETTLED),
+            )
+            taken.update(connection.scalars(query))
+        return frozenset(taken)
+
+    def _one(self, where: Any) -> Intent | None:
+        with self._database.read() as connection:
+            row = connection.execute(select(intents).where(where).order_by(intents.c.seq).limit(1)).first()
+        return None if row is None else _intent(row)
+
+
+def _claim_objects(connection: Connection, seq: int, outcomes: Sequence[ObjectOutcome]) -> None:
+    if not outcomes:
+        return
+    statement = (
+        update(objects)
+        .where(objects.c.identity == bindparam("of"))
+        .values(
+            intent=seq,
+            outcome=bindparam("to_state"),
+            rows=bindparam("n_rows"),
+            refused=bindparam("n_refused"),
+            raw_bytes=bindparam("n_bytes"),
+            reason=bindparam("why"),
+            detail=bindparam("sentence"),
+        )
+    )
+    rows = [
+        {
+            "of": o.identity,
+            "to_state": o.state,
+            "n_rows": o.rows,
+            "n_refused": o.refused,
+            "n_bytes": o.raw_bytes,
+            "why": o.reason,
+            "sentence": o.detail,
+        }
+        for o in outcomes
+    ]
+    connection.execute(statement, rows)
+
+
+def _same(partition: Partition) -> Any:
+    return and_(
+        partitions.c.log_type == partition.log_type,
+        partitions.c.account == partition.account,
+        partitions.c.region == partition.region,
+        partitions.c.day == partition.day,
+    )
+
+
+def _bump(connection: Connection, partition: Partition, run_key: str, now: datetime) -> None:
+    values = {"state": "published", "detail": "", "run_key": run_key, "updated_at": now}
+    changed = connection.execute(
+        update(partitions).where(_same(partition)).values(version=partitions.c.version + 1, **values)
+    )
+    if changed.rowcount == 0:
+        row = {
+            "log_type": partition.log_type.value,
+            "account": partition.account,
+            "region": partition.region,
+            "day": partition.day,
+            "version": 1,
+        }
+        connection.execute(insert(partitions).values(row | values))
+
+
+def _intent(row: Row[Any]) -> Intent:
+    return Intent(
+        seq=row.seq,
+        id=row.id,
+        manifest=row.manifest,
+        log_type=LogType(row.log_type),
+        open=row.open,
+        plan=msgspec.convert(row.document, Plan),
+        created_at=row.created_at,
+    )

@@ -1,0 +1,163 @@
+"""Frozen manifests, and what was staged, audited and published for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row, delete, insert, select, update
+
+from vpclogs.batch_results import BatchResult
+from vpclogs.errors import VpcLogsError
+from vpclogs.ledger.database import Database
+from vpclogs.ledger.objects import log_object
+from vpclogs.ledger.tables import manifest_objects, manifests, objects, staged_batches
+from vpclogs.manifests import ListingFailure, Manifest, Mode, manifest_hash
+from vpclogs.objects import LogObject
+from vpclogs.partitions import LogType
+
+__all__ = ["ManifestBook"]
+
+
+class ManifestBook:
+    """The tables ``manifests``, ``manifest_objects`` and ``staged_batches``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def freeze(
+        self,
+        batches: Sequence[Sequence[LogObject]],
+        *,
+        log_type: LogType,
+        run_key: str,
+        mode: Mode,
+        listing_failures: Sequence[ListingFailure],
+        object_ids: Mapping[str, int],
+        now: datetime,
+    ) -> Manifest:
+        """Write a manifest once. From here on every task of the run reads this list and no other."""
+        listed = [item for batch in batches for item in batch]
+        values = {
+            "hash": manifest_hash(listed, mode),
+            "log_type": log_type.value,
+            "run_key": run_key,
+            "mode": mode.value,
+            "created_at": now,
+            "objects": len(listed),
+            "bytes": sum(item.size for item in listed),
+            "batches": len(batches),
+            "listing_failures": [asdict(failure) for failure in listing_failures],
+        }
+        with self._database.write() as connection:
+            key = connection.execute(insert(manifests).values(values)).inserted_primary_key
+            assert key is not None  # noqa: S101 - an insert of one row has a key
+            rows = [
+                {"manifest": key[0], "batch": number, "object": object_ids[item.identity]}
+                for number, batch in enumerate(batches)
+                for item in batch
+            ]
+            if rows:
+                connection.execute(
+                    insert(manifest_objects), [row | {"position": position} for position, row in enumerate(rows)]
+                )
+        return self.get(key[0])
+
+    def get(self, manifest: int) -> Manifest:
+        """Read a manifest back."""
+        with self._database.read() as connection:
+            row = connection.execute(select(manifests).where(manifests.c.id == manifest)).one()
+            listed = connection.execute(
+                select(manifest_objects.c.batch, objects)
+                .join(objects, objects.c.id == manifest_objects.c.object)
+                .where(manifest_objects.c.manifest == manifest)
+                .order_by(manifest_objects.c.position)
+            ).all()
+        return _manifest(row, listed)
+
+    def batch(self, manifest: int, number: int) -> list[LogObject]:
+        """The objects of one batch, in manifest order."""
+        query = (
+            select(objects)
+            .join(manifest_objects, objects.c.id == manifest_objects.c.object)
+            .where(manifest_objects.c.manifest == manifest, manifest_objects.c.batch == number)
+            .order_by(manifest_objects.c.position)
+        )
+        with self._database.read() as connection:
+            return [log_object(row) for row in connection.execute(query)]
+
+    def latest(self, run_key: str) -> Manifest:
+        """The newest manifest of a run.
+
+        Raises:
+            VpcLogsError: the run has none, because its plan did not end.
+        """
+        query = select(manifests.c.id).where(manifests.c.run_key == run_key).order_by(manifests.c.id.desc()).limit(1)
+        with self._database.read() as connection:
+            found = connection.scalar(query)
+        if found is None:
+            raise VpcLogsError(f"run {run_key} has no manifest: its plan task has not ended. Clear the plan task.")
+        return self.get(found)
+
+    def run_key(self, manifest: int) -> str:
+        """The run that a manifest belongs to."""
+        with self._database.read() as connection:
+            return str(connection.scalar(select(manifests.c.run_key).where(manifests.c.id == manifest)))
+
+    def keep_staged(self, manifest: int, batch: int, result: BatchResult, *, now: datetime) -> None:
+        """Remember what a batch staged; a repeated stage takes the place of the earlier one."""
+        row = {"manifest": manifest, "batch": batch, "staged_at": now, "result": msgspec.to_builtins(result)}
+        with self._database.write() as connection:
+            same = (staged_batches.c.manifest == manifest) & (staged_batches.c.batch == batch)
+            connection.execute(delete(staged_batches).where(same))
+            connection.execute(insert(staged_batches).values(row))
+
+    def staged(self, manifest: int) -> dict[int, BatchResult]:
+        """What was staged, by batch number. A batch whose stage failed is missing."""
+        query = select(staged_batches.c.batch, staged_batches.c.result).where(staged_batches.c.manifest == manifest)
+        with self._database.read() as connection:
+            return {number: msgspec.convert(result, BatchResult) for number, result in connection.execute(query)}
+
+    def keep_audit(self, manifest: int, audit: Mapping[str, Any]) -> None:
+        """Remember which partitions passed and which failed."""
+        self._update(manifest, audit=dict(audit))
+
+    def audit(self, manifest: int) -> dict[str, Any] | None:
+        """What the audit decided, or None before it."""
+        with self._database.read() as connection:
+            return connection.scalar(select(manifests.c.audit).where(manifests.c.id == manifest))
+
+    def keep_outcome(self, manifest: int, outcome: Mapping[str, Any]) -> None:
+        """Remember what publish did."""
+        self._update(manifest, outcome=dict(outcome))
+
+    def outcome(self, manifest: int) -> dict[str, Any] | None:
+        """What publish did, or None before it."""
+        with self._database.read() as connection:
+            return connection.scalar(select(manifests.c.outcome).where(manifests.c.id == manifest))
+
+    def _update(self, manifest: int, **values: Any) -> None:
+        with self._database.write() as connection:
+            connection.execute(update(manifests).where(manifests.c.id == manifest).values(**values))
+
+
+def _manifest(row: Row[Any], listed: Sequence[Row[Any]]) -> Manifest:
+    batches: list[list[LogObject]] = [[] for _ in range(row.batches)]
+    ids: dict[str, int] = {}
+    for entry in listed:
+        item = log_object(entry)
+        batches[entry.batch].append(item)
+        ids[item.identity] = entry.id
+    return Manifest(
+        id=row.id,
+        hash=row.hash,
+        log_type=LogType(row.log_type),
+        run_key=row.run_key,
+        mode=Mode(row.mode),
+        batches=tuple(tuple(batch) for batch in batches),
+        object_ids=ids,
+        listing_failures=tuple(ListingFailure(**failure) for failure in row.listing_failures),
+    )

@@ -1,0 +1,176 @@
+"""What is known of every object: listed, or settled with its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Row, insert, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+
+from vpclogs.ledger.database import Database
+from vpclogs.ledger.tables import objects, scopes
+from vpclogs.objects import LogObject
+from vpclogs.partitions import LogType, Partition
+
+__all__ = ["SETTLED", "ObjectBook", "log_object", "within"]
+
+SETTLED = ("loaded", "refused", "empty")
+"""States in which an object is dealt with: a plan leaves it out."""
+
+_T = TypeVar("_T")
+_CHUNK = 500  # parameters per statement; SQLite and PostgreSQL both take far more
+
+
+class ObjectBook:
+    """The ``objects`` and ``scopes`` tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def new(self, listed: Sequence[LogObject]) -> list[LogObject]:
+        """The listed objects that are not settled and that no publish has claimed."""
+        if not listed:
+            return []
+        days = [item.day for item in listed]
+        query = select(objects.c.identity).where(
+            objects.c.log_type == listed[0].log_type,
+            objects.c.day.between(min(days), max(days)),
+            objects.c.state.in_(SETTLED) | objects.c.intent.is_not(None),
+        )
+        with self._database.read() as connection:
+            known = set(connection.scalars(query))
+        return [item for item in listed if item.identity not in known]
+
+    def record(self, listed: Sequence[LogObject], *, now: datetime) -> dict[str, int]:
+        """Make sure that each object has a row; give the rows' ids by identity. Regions must be known."""
+        ids = self._ids(item.identity for item in listed)
+        missing = [_values(item, now) for item in listed if item.identity not in ids]
+        for rows in _chunks(missing):
+            try:
+                with self._database.write() as connection:
+                    connection.execute(insert(objects), rows)
+            except IntegrityError:  # another run recorded some of them just now
+                self._insert_one_by_one(rows)
+        return self._ids(item.identity for item in listed)
+
+    def settled_in(self, partition: Partition) -> list[Row[Any]]:
+        """The settled objects of one partition."""
+        query = select(objects).where(within(partition), objects.c.state.in_(SETTLED))
+        with self._database.read() as connection:
+            return list(connection.execute(query))
+
+    def rewritten(self, listed: Sequence[LogObject]) -> list[Row[Any]]:
+        """Loaded older versions of the given objects: the same bucket and key, another etag."""
+        found: list[Row[Any]] = []
+        etags = {(item.bucket, item.key): item.etag for item in listed}
+        with self._database.read() as connection:
+            for keys in _chunks(list(etags)):
+                query = select(objects).where(
+                    tuple_(objects.c.bucket, objects.c.key).in_(keys), objects.c.state.in_(SETTLED)
+                )
+                found += [row for row in connection.execute(query) if row.etag != etags[row.bucket, row.key]]
+        return found
+
+    def regions(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """The known regions of (account, VPC id) pairs."""
+        found: dict[tuple[str, str], str] = {}
+        with self._database.read() as connection:
+            for chunk in _chunks(list(set(pairs))):
+                query = select(scopes).where(tuple_(scopes.c.account, scopes.c.scope).in_(chunk))
+                found |= {(row.account, row.scope): row.region for row in connection.execute(query)}
+        return found
+
+    def known_scopes(self) -> dict[str, str]:
+        """The region of every VPC that is known."""
+        with self._database.read() as connection:
+            return {scope: region for scope, region in connection.execute(select(scopes.c.scope, scopes.c.region))}
+
+    def learn_region(self, account: str, scope: str, region: str, *, learned_from: str) -> None:
+        """Remember a VPC's region. A VPC never moves, so what is known stays."""
+        values = {"account": account, "scope": scope, "region": region, "learned_from": learned_from}
+        with self._database.write() as connection:
+            known = connection.scalar(
+                select(scopes.c.region).where(scopes.c.account == account, scopes.c.scope == scope)
+            )
+            if known is None:
+                connection.execute(insert(scopes).values(values))
+
+    def mark(self, ids: Sequence[int], *, state: str, detail: str, now: datetime) -> None:
+        """Set the state of objects that are not settled (gone, changed)."""
+        with self._database.write() as connection:
+            for chunk in _chunks(ids):
+                connection.execute(
+                    update(objects)
+                    .where(objects.c.id.in_(chunk), objects.c.state.not_in(SETTLED), objects.c.intent.is_(None))
+                    .values(state=state, detail=detail, settled_at=now)
+                )
+
+    def _insert_one_by_one(self, rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            with self._database.write() as connection:
+                known = connection.scalar(select(objects.c.id).where(objects.c.identity == row["identity"]))
+                if known is None:
+                    connection.execute(insert(objects).values(row))
+
+    def _ids(self, identities: Iterable[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        with self._database.read() as connection:
+            for chunk in _chunks(list(identities)):
+                query = select(objects.c.identity, objects.c.id).where(objects.c.identity.in_(chunk))
+                found |= {identity: key for identity, key in connection.execute(query)}
+        return found
+
+
+def within(partition: Partition) -> Any:
+    """The condition that a row of ``objects`` or ``partitions`` belongs to the partition."""
+    return (
+        (objects.c.log_type == partition.log_type)
+        & (objects.c.account == partition.account)
+        & (objects.c.region == partition.region)
+        & (objects.c.day == partition.day)
+    )
+
+
+def log_object(row: Row[Any]) -> LogObject:
+    """The listed object that a ledger row records."""
+    return LogObject(
+        source=row.source,
+        log_type=LogType(row.log_type),
+        bucket=row.bucket,
+        key=row.key,
+        etag=row.etag,
+        size=row.size,
+        last_modified=row.last_modified,
+        account=row.account,
+        region=row.region,
+        day=row.day,
+        scope=row.scope,
+        problem=row.problem,
+    )
+
+
+def _values(item: LogObject, now: datetime) -> dict[str, Any]:
+    return {
+        "identity": item.identity,
+        "source": item.source,
+        "log_type": item.log_type.value,
+        "bucket": item.bucket,
+        "key": item.key,
+        "etag": item.etag,
+        "size": item.size,
+        "last_modified": item.last_modified,
+        "account": item.account,
+        "region": item.region,
+        "day": item.day,
+        "scope": item.scope,
+        "problem": item.problem,
+        "state": "listed",
+        "first_seen": now,
+    }
+
+
+def _chunks(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(items), _CHUNK):
+        yield items[start : start + _CHUNK]

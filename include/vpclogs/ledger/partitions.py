@@ -1,0 +1,186 @@
+"""The state of each partition, its counts, and what audits found in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import and_, case, func, insert, select, update
+
+from vpclogs.ledger.database import Database
+from vpclogs.ledger.objects import SETTLED
+from vpclogs.ledger.tables import findings, objects, partitions
+from vpclogs.partitions import LogType, Partition
+
+__all__ = ["Certificate", "PartitionBook", "PartitionStatus"]
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Where every listed object and record of a partition went. Sizes in bytes as stored in S3."""
+
+    listed: int
+    loaded: int
+    refused: int
+    empty: int
+    gone: int
+    pending: int
+    bytes_listed: int
+    bytes_settled: int
+    rows: int
+    quarantined: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that was listed is loaded, refused, empty or gone."""
+        return self.pending == 0 and self.listed == self.loaded + self.refused + self.empty + self.gone
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStatus:
+    """One partition as the ledger knows it."""
+
+    partition: Partition
+    state: str  # published | failed | pending
+    detail: str
+    run_key: str
+    updated_at: datetime | None
+    certificate: Certificate
+
+
+class PartitionBook:
+    """The tables ``partitions`` and ``findings``, and counts over ``objects``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def fail(self, failed: Mapping[str, str], *, log_type: LogType, run_key: str, now: datetime) -> list[str]:
+        """Mark partitions failed, with the reason; give the keys of those that were not failed before."""
+        newly: list[str] = []
+        with self._database.write() as connection:
+            for key, why in failed.items():
+                where = _same(Partition.parse(key, log_type))
+                known = connection.scalar(select(partitions.c.state).where(where))
+                values = {"state": "failed", "detail": why, "run_key": run_key, "updated_at": now}
+                if known is None:
+                    partition = Partition.parse(key, log_type)
+                    identity = {
+                        "log_type": log_type.value,
+                        "account": partition.account,
+                        "region": partition.region,
+                        "day": partition.day,
+                        "version": 0,
+                    }
+                    connection.execute(insert(partitions).values(identity | values))
+                else:
+                    connection.execute(update(partitions).where(where).values(values))
+                if known != "failed":
+                    newly.append(key)
+        return newly
+
+    def keep_findings(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Append findings: manifest, log_type, account, region, day, check, severity, message, example, created_at."""
+        listed = [dict(row) for row in rows]
+        if listed:
+            with self._database.write() as connection:
+                connection.execute(insert(findings), listed)
+
+    def findings(self, partition: Partition, *, limit: int = 20) -> list[Any]:
+        """The newest findings of a partition."""
+        query = (
+            select(findings)
+            .where(
+                findings.c.log_type == partition.log_type,
+                findings.c.account == partition.account,
+                findings.c.region == partition.region,
+                findings.c.day == partition.day,
+            )
+            .order_by(findings.c.id.desc())
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query))
+
+    def status(
+        self,
+        log_type: LogType,
+        *,
+        only: Sequence[Partition] | None = None,
+        since: date | None = None,
+    ) -> list[PartitionStatus]:
+        """All partitions of a log type, or the given ones, with their counts, by day and key."""
+        found = self._states(log_type)
+        statuses = []
+        for partition, certificate in self._certificates(log_type, since).items():
+            state, detail, run_key, updated = found.get(partition, ("pending", "", "", None))
+            statuses.append(PartitionStatus(partition, state, detail, run_key, updated, certificate))
+        wanted = None if only is None else set(only)
+        return sorted(
+            (s for s in statuses if wanted is None or s.partition in wanted),
+            key=lambda s: (s.partition.day, s.partition.key),
+        )
+
+    def _states(self, log_type: LogType) -> dict[Partition, tuple[str, str, str, datetime]]:
+        query = select(partitions).where(partitions.c.log_type == log_type)
+        with self._database.read() as connection:
+            return {
+                Partition(log_type, row.account, row.region, row.day): (
+                    row.state,
+                    row.detail,
+                    row.run_key,
+                    row.updated_at,
+                )
+                for row in connection.execute(query)
+            }
+
+    def _certificates(self, log_type: LogType, since: date | None) -> dict[Partition, Certificate]:
+        settled = objects.c.state.in_(SETTLED)
+        query = (
+            select(
+                objects.c.account,
+                objects.c.region,
+                objects.c.day,
+                func.count().label("listed"),
+                *(_count(objects.c.state == state, state) for state in (*SETTLED, "gone")),
+                func.sum(objects.c.size).label("bytes_listed"),
+                func.sum(case((settled | (objects.c.state == "gone"), objects.c.size), else_=0)).label("bytes_settled"),
+                func.sum(case((settled, objects.c.rows), else_=0)).label("rows"),
+                func.sum(case((settled, objects.c.refused), else_=0)).label("quarantined"),
+            )
+            # an object that was rewritten is counted as its newest version only
+            .where(objects.c.log_type == log_type, objects.c.state.not_in(("replaced", "changed")))
+            .group_by(objects.c.account, objects.c.region, objects.c.day)
+        )
+        if since is not None:
+            query = query.where(objects.c.day >= since)
+        with self._database.read() as connection:
+            return {
+                Partition(log_type, row.account, row.region, row.day): Certificate(
+                    listed=row.listed,
+                    loaded=row.loaded,
+                    refused=row.refused,
+                    empty=row.empty,
+                    gone=row.gone,
+                    pending=row.listed - row.loaded - row.refused - row.empty - row.gone,
+                    bytes_listed=int(row.bytes_listed),
+                    bytes_settled=int(row.bytes_settled),
+                    rows=int(row.rows),
+                    quarantined=int(row.quarantined),
+                )
+                for row in connection.execute(query)
+            }
+
+
+def _count(condition: Any, label: str) -> Any:
+    return func.sum(case((condition, 1), else_=0)).label(label)
+
+
+def _same(partition: Partition) -> Any:
+    return and_(
+        partitions.c.log_type == partition.log_type,
+        partitions.c.account == partition.account,
+        partitions.c.region == partition.region,
+        partitions.c.day == partition.day,
+    )

@@ -1,0 +1,177 @@
+"""The ledger's tables. A change here needs a migration in ``migrations/versions``; a test compares the two."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+__all__ = ["UtcDateTime", "findings", "intents", "manifest_objects", "manifests", "metadata", "objects"]
+__all__ += ["partitions", "scopes", "staged_batches"]
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time, also on SQLite, which has no zones. A naive time is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"the ledger takes aware times, {value!r} has no zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite counts rows up only for the type INTEGER.
+_BIG_ID = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
+)
+
+objects = Table(
+    "objects",
+    metadata,
+    Column("id", _BIG_ID, primary_key=True),
+    Column("identity", String(24), nullable=False, unique=True),
+    Column("source", String(100), nullable=False),
+    Column("log_type", String(20), nullable=False),
+    Column("bucket", String(255), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("etag", String(200), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("last_modified", UtcDateTime, nullable=False),
+    Column("account", String(12), nullable=False),
+    Column("region", String(40), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("scope", String(100), nullable=False),
+    Column("problem", String(40)),
+    # listed, then one of the states of parsing.model.ObjectState, or `replaced` by a later version
+    Column("state", String(20), nullable=False),
+    # what `state` becomes when the publish that claimed this object is settled
+    Column("outcome", String(20)),
+    Column("reason", String(40)),
+    Column("detail", Text),
+    Column("rows", BigInteger, nullable=False, default=0),
+    Column("refused", BigInteger, nullable=False, default=0),
+    Column("raw_bytes", BigInteger, nullable=False, default=0),
+    # the publish that claimed this object, settled or about to be: nobody else may add it
+    Column("intent", BigInteger, index=True),
+    Column("first_seen", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    Index(None, "log_type", "account", "region", "day"),
+    Index(None, "log_type", "day", "state"),
+)
+
+scopes = Table(
+    "scopes",
+    metadata,
+    Column("account", String(12), primary_key=True),
+    Column("scope", String(100), primary_key=True),  # a VPC id: DNS keys do not carry its region
+    Column("region", String(40), nullable=False),
+    Column("learned_from", Text, nullable=False),
+)
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("id", _BIG_ID, primary_key=True),
+    Column("hash", String(64), nullable=False),
+    Column("log_type", String(20), nullable=False),
+    Column("run_key", String(500), nullable=False, index=True),
+    Column("mode", String(20), nullable=False),  # add | reload
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("objects", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("batches", Integer, nullable=False),
+    Column("listing_failures", JSON, nullable=False),
+    Column("audit", JSON),  # {"passed": [key], "failed": [[key, why]]}
+    Column("outcome", JSON),  # what publish returned
+)
+
+manifest_objects = Table(
+    "manifest_objects",
+    metadata,
+    Column("manifest", ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("batch", Integer, nullable=False),
+    Column("object", ForeignKey("objects.id"), nullable=False, index=True),
+)
+
+staged_batches = Table(
+    "staged_batches",
+    metadata,
+    Column("manifest", ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True),
+    Column("batch", Integer, primary_key=True),
+    Column("staged_at", UtcDateTime, nullable=False),
+    Column("result", JSON, nullable=False),
+)
+
+intents = Table(
+    "intents",
+    metadata,
+    Column("seq", _BIG_ID, primary_key=True),
+    Column("id", String(32), nullable=False, unique=True),
+    Column("manifest", ForeignKey("manifests.id"), nullable=False),
+    Column("log_type", String(20), nullable=False),
+    Column("open", Boolean, nullable=False, index=True),
+    Column("document", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    sqlite_autoincrement=True,  # a sequence number is never used again
+)
+
+partitions = Table(
+    "partitions",
+    metadata,
+    Column("log_type", String(20), primary_key=True),
+    Column("account", String(12), primary_key=True),
+    Column("region", String(40), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("state", String(20), nullable=False),  # published | failed
+    Column("version", Integer, nullable=False),  # counts publishes: a reload notices what came between
+    Column("detail", Text, nullable=False),
+    Column("run_key", String(500), nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    Column("id", _BIG_ID, primary_key=True),
+    Column("manifest", ForeignKey("manifests.id")),
+    Column("log_type", String(20), nullable=False),
+    Column("account", String(12), nullable=False),
+    Column("region", String(40), nullable=False),
+    Column("day", Date, nullable=False),
+    Column("check", String(60), nullable=False),
+    Column("severity", String(10), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("example", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "log_type", "account", "region", "day"),
+)

@@ -1,0 +1,67 @@
+"""A manifest: the frozen, sorted, hashed list of the objects that one run will load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
+
+from vpclogs.objects import LogObject
+from vpclogs.partitions import LogType, Partition
+
+__all__ = ["ListingFailure", "Manifest", "Mode", "manifest_hash"]
+
+
+class Mode(StrEnum):
+    """How a publish changes a partition."""
+
+    ADD = "add"  # new objects join what is there
+    RELOAD = "reload"  # the partition is rebuilt and swapped in
+
+
+@dataclass(frozen=True, slots=True)
+class ListingFailure:
+    """A part of a source that could not be listed. ``account`` and ``region`` are None for "all"."""
+
+    source: str
+    account: str | None
+    region: str | None
+    reason: str
+    detail: str
+    transient: bool
+
+    @property
+    def label(self) -> str:
+        """What could not be listed, for people."""
+        return " ".join(filter(None, [f"source {self.source}", self.account, self.region]))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What one run will load. ``batches`` holds the objects of each mapped task, in order."""
+
+    id: int
+    hash: str
+    log_type: LogType
+    run_key: str
+    mode: Mode
+    batches: tuple[tuple[LogObject, ...], ...]
+    object_ids: dict[str, int]  # by identity
+    listing_failures: tuple[ListingFailure, ...] = ()
+    audit: dict[str, list[object]] | None = field(default=None, compare=False)
+
+    @property
+    def objects(self) -> list[LogObject]:
+        return [item for batch in self.batches for item in batch]
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """The partitions the manifest touches, sorted, each once."""
+        return sorted({item.partition for item in self.objects})
+
+
+def manifest_hash(objects: Sequence[LogObject], mode: Mode) -> str:
+    """The same for the same objects in the same mode, whatever their order. 64 hex digits."""
+    lines = sorted(f"{item.bucket}\0{item.key}\0{item.etag}\0{item.size}" for item in objects)
+    return sha256("\n".join([mode.value, *lines]).encode()).hexdigest()

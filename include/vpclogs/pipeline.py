@@ -1,0 +1,311 @@
+"""The verbs that DAGs and the command call: plan, stage, audit, publish, verdict.
+
+Each takes and gives plain data, and finds all else in the ledger by the run's key, so
+a task that runs again, on another machine, after a crash, goes on from what is known.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from vpclogs.audits.audit import Finding, audit
+from vpclogs.audits.statistics import merge
+from vpclogs.batches import batch_label, plan_batches
+from vpclogs.errors import PartitionsFailed
+from vpclogs.fetching import fetch
+from vpclogs.ledger import Ledger
+from vpclogs.manifests import Manifest, Mode
+from vpclogs.objects import LogObject
+from vpclogs.partitions import LogType, Partition
+from vpclogs.planning import Survey, survey
+from vpclogs.publishing import Publisher
+from vpclogs.settings import Settings
+from vpclogs.sources import Source
+from vpclogs.staging import Progress, stage
+from vpclogs.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["Pipeline", "utc_now"]
+
+
+def utc_now() -> datetime:
+    """The time, aware UTC."""
+    return datetime.now(UTC)
+
+
+class Pipeline:
+    """The main job of one deployment.
+
+    ``client_for`` makes the S3 client of a source; it is called once per source and
+    process. ``clock`` gives aware UTC.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        client_for: Callable[[Source], S3Client],
+        clock: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.settings = settings
+        self._client_for = client_for
+        self._clients: dict[str, S3Client] = {}
+        self._clock = clock
+        self._sleep = sleep
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.settings.ledger)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        return Warehouse(self.settings.catalog, namespace=self.settings.namespace)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        return Publisher(self.ledger, self.warehouse, clock=self._clock, sleep=self._sleep)
+
+    def client(self, source: Source) -> S3Client:
+        """The source's S3 client, made on first use."""
+        if source.name not in self._clients:
+            self._clients[source.name] = self._client_for(source)
+        return self._clients[source.name]
+
+    def plan(self, log_type: LogType | str, *, run_key: str, until: datetime | None = None) -> list[dict[str, Any]]:
+        """List, subtract what the ledger knows, freeze the manifest; one reference per batch.
+
+        All objects of the day of ``until`` (exclusive; default: now) and of the look-back
+        days before it are considered, whenever they were delivered.
+        """
+        kind = LogType(log_type)
+        end = (until or self._clock()) - timedelta(microseconds=1)
+        found = self.survey(kind, lambda source: _days(end.date(), source))
+        return self._freeze(kind, found, run_key=run_key, mode=Mode.ADD)
+
+    def plan_days(
+        self,
+        log_type: LogType | str,
+        *,
+        run_key: str,
+        days: Sequence[date],
+        account: str | None = None,
+        region: str | None = None,
+        source: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """As `plan`, for the given days, and within the account, region or source if given."""
+        kind = LogType(log_type)
+        found = self.survey(kind, lambda _: days, account=account, region=region, only=source)
+        return self._freeze(kind, found, run_key=run_key, mode=Mode.ADD)
+
+    def plan_partition(self, log_type: LogType | str, key: str, *, run_key: str) -> list[dict[str, Any]]:
+        """List one partition and freeze all of it, loaded before or not: a reload.
+
+        Raises:
+            InvalidPartition: the key is not account|region|day.
+        """
+        partition = Partition.parse(key, log_type)
+        found = self.survey(
+            partition.log_type,
+            lambda _: [partition.day],
+            account=partition.account,
+            region=partition.region,
+            all_objects=True,
+        )
+        return self._freeze(partition.log_type, found, run_key=run_key, mode=Mode.RELOAD)
+
+    def survey(
+        self,
+        log_type: LogType,
+        days: Callable[[Source], Sequence[date]],
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        only: str | None = None,
+        all_objects: bool = False,
+    ) -> Survey:
+        """What S3 has that is not loaded (or all it has), over all sources. Changes nothing but what is
+        learned of the VPCs' regions."""
+        sources = [s for s in self.settings.sources_for(log_type) if only in (None, s.name)]
+        return survey(
+            sources,
+            days,
+            client_for=self.client,
+            ledger=self.ledger,
+            threads=self.settings.limits.list_threads,
+            account=account,
+            region=region,
+            all_objects=all_objects,
+        )
+
+    def stage(self, batch: dict[str, Any], *, progress: Progress = lambda objects, records: None) -> dict[str, Any]:
+        """Fetch, parse and write one batch. Safe to repeat: what is staged last counts."""
+        manifest, number = int(batch["manifest"]), int(batch["batch"])
+        objects = self.ledger.manifests.batch(manifest, number)
+        log_type = objects[0].log_type
+        result = stage(
+            objects,
+            log_type=log_type,
+            stem=f"{manifest}-{number:04d}",
+            fetch=self._fetch,
+            warehouse=self.warehouse,
+            limits=self.settings.limits.parsing,
+            now=self._clock(),
+            progress=progress,
+        )
+        self.ledger.manifests.keep_staged(manifest, number, result, now=self._clock())
+        return {
+            "objects": len(result.outcomes),
+            "records": sum(outcome.rows + outcome.refused for outcome in result.outcomes),
+            "rows": sum(outcome.rows for outcome in result.outcomes),
+            "refused": sum(outcome.refused for outcome in result.outcomes),
+            "unread": sum(outcome.state == "failed" for outcome in result.outcomes),
+        }
+
+    def audit(self, run_key: str) -> dict[str, Any]:
+        """Check what was staged, partition by partition; say which may be published."""
+        manifest = self.ledger.manifests.latest(run_key)
+        staged = self.ledger.manifests.staged(manifest.id)
+        failed: dict[str, str] = {}
+        passed: list[str] = []
+        for partition in manifest.partitions:
+            batches = [n for n, batch in enumerate(manifest.batches) if any(o.partition == partition for o in batch)]
+            results = [staged[n] for n in batches if n in staged]
+            findings = audit(
+                partition,
+                expected=[item for item in manifest.objects if item.partition == partition],
+                outcomes=[o for result in results for o in result.outcomes if o.partition == partition.key],
+                statistics=merge(r.statistics[partition.key] for r in results if partition.key in r.statistics),
+                settings=self.settings.audit,
+            )
+            self._keep_findings(manifest, partition, findings)
+            errors = [finding.message for finding in findings if finding.severity == "error"]
+            if errors:
+                failed[partition.key] = "; ".join(errors)
+            else:
+                passed.append(partition.key)
+        outcome = {"passed": passed, "failed": [[key, why] for key, why in failed.items()]}
+        self.ledger.manifests.keep_audit(manifest.id, outcome)
+        return outcome
+
+    def publish(self, run_key: str) -> dict[str, Any]:
+        """Commit the partitions that passed, in one commit; mark the others failed.
+
+        ``newly_failed`` are the partitions that were not failed before this run.
+        """
+        manifest = self.ledger.manifests.latest(run_key)
+        decided = self.ledger.manifests.audit(manifest.id) or {"passed": [], "failed": []}
+        self.publisher.publish(manifest, self.ledger.manifests.staged(manifest.id), decided["passed"])
+        self._mark_unread(manifest)
+        newly = self.ledger.partitions.fail(
+            dict(decided["failed"]), log_type=manifest.log_type, run_key=run_key, now=self._clock()
+        )
+        before = self.ledger.manifests.outcome(manifest.id) or {"newly_failed": []}
+        outcome = {
+            "published": decided["passed"],
+            "failed": decided["failed"],
+            "newly_failed": sorted({*before["newly_failed"], *newly}),
+        }
+        self.ledger.manifests.keep_outcome(manifest.id, outcome)
+        return outcome
+
+    def verdict(self, run_key: str) -> dict[str, Any]:
+        """What the run did.
+
+        Raises:
+            PartitionsFailed: names each partition, and each part of a source, that was not loaded.
+        """
+        manifest = self.ledger.manifests.latest(run_key)
+        outcome = self.ledger.manifests.outcome(manifest.id) or {"published": [], "failed": []}
+        failed = [(key, why) for key, why in outcome["failed"]]
+        undecided = {p.key for p in manifest.partitions} - {*outcome["published"], *(key for key, _ in failed)}
+        failed += [(key, "was not published: see the run's audit and publish tasks") for key in sorted(undecided)]
+        failed += [(failure.label, failure.detail) for failure in manifest.listing_failures]
+        if failed:
+            raise PartitionsFailed(failed)
+        staged = self.ledger.manifests.staged(manifest.id).values()
+        return {
+            "partitions": len(outcome["published"]),
+            "objects": len(manifest.objects),
+            "rows": sum(o.rows for result in staged for o in result.outcomes),
+            "quarantined": sum(o.refused for result in staged for o in result.outcomes),
+        }
+
+    def _freeze(
+        self,
+        log_type: LogType,
+        found: Survey,
+        *,
+        run_key: str,
+        mode: Mode,
+    ) -> list[dict[str, Any]]:
+        limits = self.settings.limits
+        self.publisher.complete_open(log_type)
+        batches = plan_batches(
+            found.objects,
+            max_bytes=limits.batch_bytes,
+            max_objects=limits.batch_objects,
+            max_batches=limits.max_batches,
+        )
+        manifest = self.ledger.manifests.freeze(
+            batches,
+            log_type=log_type,
+            run_key=run_key,
+            mode=mode,
+            listing_failures=found.failures,
+            object_ids=self.ledger.objects.record(found.objects, now=self._clock()),
+            now=self._clock(),
+        )
+        return [
+            {"manifest": manifest.id, "batch": number, "label": batch_label(batches, number)}
+            for number in range(len(batches))
+        ]
+
+    def _fetch(self, source: str, objects: Sequence[LogObject]) -> Iterable[Any]:
+        named = next(s for s in self.settings.sources if s.name == source)
+        return fetch(
+            self.client(named),
+            objects,
+            threads=self.settings.limits.fetch_threads,
+            requester_pays=named.requester_pays,
+        )
+
+    def _mark_unread(self, manifest: Manifest) -> None:
+        """Tell the ledger of objects that were gone or changed when they were read."""
+        by_state: dict[str, list[int]] = {"gone": [], "changed": []}
+        for result in self.ledger.manifests.staged(manifest.id).values():
+            for outcome in result.outcomes:
+                if outcome.state in by_state:
+                    by_state[outcome.state].append(manifest.object_ids[outcome.identity])
+        for state, ids in by_state.items():
+            if ids:
+                detail = f"found {state} by run {manifest.run_key}"
+                self.ledger.objects.mark(ids, state=state, detail=detail, now=self._clock())
+
+    def _keep_findings(self, manifest: Manifest, partition: Partition, findings: Sequence[Finding]) -> None:
+        self.ledger.partitions.keep_findings(
+            {
+                "manifest": manifest.id,
+                "log_type": partition.log_type.value,
+                "account": partition.account,
+                "region": partition.region,
+                "day": partition.day,
+                "check": finding.check,
+                "severity": finding.severity,
+                "message": finding.message,
+                "example": finding.example,
+                "created_at": self._clock(),
+            }
+            for finding in findings
+        )
+
+
+def _days(last: date, source: Source) -> list[date]:
+    days = [last - timedelta(days=back) for back in range(source.lookback_days, -1, -1)]
+    return [day for day in days if source.start_day is None or day >= source.start_day]

@@ -1,0 +1,99 @@
+"""Survey the sources: what S3 has, and what of it is not loaded yet."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING
+
+from vpclogs.discovery import Listing, discover
+from vpclogs.errors import VpcLogsError
+from vpclogs.fetching import learn_region
+from vpclogs.ledger import Ledger
+from vpclogs.manifests import ListingFailure
+from vpclogs.objects import LogObject
+from vpclogs.partitions import UNKNOWN_REGION
+from vpclogs.sources import Source
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["Survey", "survey"]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """``listed`` counts all objects seen, ``objects`` are those to load, with their regions; ``requests``
+    counts the pages listed."""
+
+    objects: tuple[LogObject, ...]
+    failures: tuple[ListingFailure, ...]
+    listed: int
+    requests: int
+
+
+def survey(
+    sources: Sequence[Source],
+    days: Callable[[Source], Sequence[date]],
+    *,
+    client_for: Callable[[Source], S3Client],
+    ledger: Ledger,
+    threads: int,
+    account: str | None = None,
+    region: str | None = None,
+    all_objects: bool = False,
+) -> Survey:
+    """List the sources. A source, account or day that cannot be listed is a failure and stops no other.
+
+    ``all_objects`` also gives what is loaded already.
+    """
+    objects: list[LogObject] = []
+    failures: list[ListingFailure] = []
+    listed = requests = 0
+    known = ledger.objects.known_scopes()
+    for source in sources:
+        try:
+            client = client_for(source)
+        except VpcLogsError as error:
+            failures.append(ListingFailure(source.name, None, None, "denied", str(error), error.transient))
+            continue
+        listing = discover(
+            client, source, days(source), account=account, region=region, known_scopes=known, threads=threads
+        )
+        failures += _failures(listing, source)
+        requests += listing.requests
+        found = _with_regions(listing.objects, client, ledger)
+        wanted = [o for o in found if source.covers_region(o.region or "") or o.region == UNKNOWN_REGION]
+        wanted = [o for o in wanted if region in (None, o.region)]
+        listed += len(wanted)
+        objects += wanted if all_objects else ledger.objects.new(wanted)
+    return Survey(tuple(objects), tuple(failures), listed, requests)
+
+
+def _with_regions(listed: Sequence[LogObject], client: S3Client, ledger: Ledger) -> list[LogObject]:
+    """The objects with the regions of their VPCs, learned from a record where nobody knows them yet.
+
+    A VPC none of whose objects can be read has the region ``unknown`` until one can.
+    """
+    unplaced: defaultdict[tuple[str, str], list[LogObject]] = defaultdict(list)
+    for item in listed:
+        if item.region is None:
+            unplaced[item.account, item.scope].append(item)
+    regions: Mapping[tuple[str, str], str] = ledger.objects.regions(unplaced)
+    learned = dict(regions)
+    for (account, scope), items in unplaced.items():
+        if (account, scope) in learned:
+            continue
+        # newest first: it is the likeliest to be there still
+        readable = sorted((o for o in items if o.problem is None), key=lambda o: o.last_modified, reverse=True)
+        region = learn_region(client, readable)
+        learned[account, scope] = region or UNKNOWN_REGION
+        if region:
+            ledger.objects.learn_region(account, scope, region, learned_from=readable[0].key)
+    return [replace(o, region=learned[o.account, o.scope]) if o.region is None else o for o in listed]
+
+
+def _failures(listing: Listing, source: Source) -> list[ListingFailure]:
+    return [ListingFailure(source.name, f.account, f.region, f.reason, f.detail, f.transient) for f in listing.failures]

@@ -1,0 +1,120 @@
+"""The Iceberg tables, in whatever catalog the configuration names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import IO, cast
+from uuid import uuid4
+
+import pyarrow as pa
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.expressions import And, BooleanExpression, EqualTo
+from pyiceberg.table import Table
+from sqlalchemy import make_url
+
+from vpclogs.partitions import LogType, Partition
+from vpclogs.schemas import schema_for, tables
+from vpclogs.schemas.tables import PARTITION_COLUMNS
+
+__all__ = ["QUARANTINE", "Warehouse", "in_partition", "table_schema"]
+
+QUARANTINE = "quarantine"
+"""The name of the table that holds what the schemas refuse; the others are named by their log type."""
+
+_PROPERTIES = {
+    # Publishing retries conflicts itself, because it must look again at what is published first.
+    "commit.retry.num-retries": "0",
+    # Each commit adds a manifest; merging keeps their number, and so planning time, small.
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "20",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+    "write.parquet.compression-codec": "zstd",
+}
+
+
+class Warehouse:
+    """Opens tables and writes files that no table knows yet.
+
+    ``catalog`` are the properties of `pyiceberg.catalog.load_catalog`.
+    """
+
+    def __init__(self, catalog: Mapping[str, str], *, namespace: str) -> None:
+        self._properties = dict(catalog)
+        self.namespace = namespace
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The catalog; its SQLite file, if it is one, is made on first use."""
+        uri = self._properties.get("uri", "")
+        if uri.startswith("sqlite"):
+            database = make_url(uri).database
+            if database:
+                Path(database).parent.mkdir(parents=True, exist_ok=True)
+        return load_catalog("vpclogs", **self._properties)
+
+    def table(self, name: str) -> Table:
+        """The table as it is now. Made if it is not there; new columns of the schema are added."""
+        try:
+            table = self.catalog.load_table((self.namespace, name))
+        except NoSuchTableError:
+            return self._create(name)
+        wanted = table_schema(name)
+        if set(wanted.names) - {field.name for field in table.schema().fields}:
+            with table.update_schema() as update:
+                update.union_by_name(wanted)
+            return self.table(name)
+        return table
+
+    def names(self) -> list[str]:
+        """The tables that exist."""
+        return sorted(name for _, name in self.catalog.list_tables(self.namespace))
+
+    def new_file(self, table: Table, partition: Partition, stem: str) -> str:
+        """A path for a data file of the partition. Never the same twice: data files are immutable."""
+        log_type = f"/p_log_type={schema_for(partition.log_type).title}" if table.name()[-1] == QUARANTINE else ""
+        folder = f"p_account={partition.account}/p_region={partition.region}/p_day={partition.day.isoformat()}"
+        return f"{table.location()}/data{log_type}/{folder}/{stem}-{uuid4().hex[:8]}.parquet"
+
+    def create_file(self, table: Table, path: str) -> IO[bytes]:
+        """A stream that writes a new file."""
+        return cast("IO[bytes]", table.io.new_output(path).create())
+
+    def delete_file(self, table: Table, path: str) -> None:
+        """Remove a file that no table knows. A missing file is fine."""
+        with suppress(FileNotFoundError):
+            table.io.delete(path)
+
+    def _create(self, name: str) -> Table:
+        with suppress(NamespaceAlreadyExistsError):
+            self.catalog.create_namespace(self.namespace)
+        columns = PARTITION_COLUMNS if name != QUARANTINE else ("p_log_type", *PARTITION_COLUMNS)
+        with (
+            suppress(TableAlreadyExistsError),
+            self.catalog.create_table_transaction(
+                (self.namespace, name), schema=table_schema(name), properties=_PROPERTIES
+            ) as transaction,
+            transaction.update_spec() as spec,
+        ):
+            for column in columns:
+                spec.add_identity(column)
+        return self.catalog.load_table((self.namespace, name))
+
+
+def table_schema(name: str) -> pa.Schema:
+    """All columns of a table, in order."""
+    return tables.QUARANTINE if name == QUARANTINE else tables.table_schema(LogType(name))
+
+
+def in_partition(partition: Partition, table: str) -> BooleanExpression:
+    """The rows of one partition, as a filter that a partitioned table answers from metadata."""
+    same = And(
+        EqualTo("p_account", partition.account),
+        EqualTo("p_region", partition.region),
+        EqualTo("p_day", partition.day),  # type: ignore[arg-type]
+    )
+    return And(same, EqualTo("p_log_type", schema_for(partition.log_type).title)) if table == QUARANTINE else same
