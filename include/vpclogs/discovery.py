@@ -1,0 +1,244 @@
+"""List the objects of given days, and nothing else.
+
+Accounts, regions and VPCs are found by delimiter, then the prefix of each day is
+computed: the number of requests follows accounts, VPCs and days, never the age of
+the bucket. What cannot be listed is a `ListingFailure` and stops nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date
+from functools import partial
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from vpclogs.layouts import (
+    ROOT,
+    AccountFolder,
+    Placed,
+    ScopeFolder,
+    account_folders,
+    is_organization,
+    parse_key,
+    read_account_folder,
+    read_scope_folder,
+)
+from vpclogs.objects import LogObject
+from vpclogs.partitions import UNKNOWN_REGION, LogType
+from vpclogs.s3_failures import S3RequestError, patiently
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef, ObjectTypeDef
+
+    from vpclogs.sources import Source
+
+__all__ = ["Listing", "ListingFailure", "discover"]
+
+_ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}  # GLACIER_IR can be read at once
+
+
+@dataclass(frozen=True, slots=True)
+class ListingFailure:
+    """What could not be listed: all of the source (no account), an account, a region or VPC, or a day of one.
+
+    ``reason`` is a code of `vpclogs.reasons`; ``detail`` a sentence that says what to
+    do; ``transient`` whether a retry may help.
+    """
+
+    account: str | None
+    region: str | None
+    reason: str
+    detail: str
+    transient: bool
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All objects of the days, sorted by key; ``requests`` counts the pages asked for."""
+
+    objects: tuple[LogObject, ...]
+    failures: tuple[ListingFailure, ...]
+    requests: int
+
+
+@dataclass(slots=True)
+class _Visit:
+    """What one step of the walk found."""
+
+    next: list[_Step] = field(default_factory=list)
+    objects: list[LogObject] = field(default_factory=list)
+    failures: list[ListingFailure] = field(default_factory=list)
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A folder to visit, and what is lost if it cannot be listed."""
+
+    visit: Callable[[_Visit], None]
+    account: str | None = None
+    region: str | None = None
+    day: date | None = None
+
+
+def discover(
+    client: S3Client,
+    source: Source,
+    days: Sequence[date],
+    *,
+    account: str | None = None,
+    region: str | None = None,
+    known_scopes: Mapping[str, str] | None = None,
+    threads: int = 16,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Listing:
+    """List the objects that ``source`` has under the given path days.
+
+    ``account`` and ``region`` narrow it to one of each. ``known_scopes`` maps VPC ids
+    to regions: DNS objects of such a VPC get the region, and are not listed if it is
+    not wanted; other DNS objects are listed with region None. A key that fits no
+    layout becomes an object with problem ``key_layout``.
+    """
+    known = {scope: name for scope, name in (known_scopes or {}).items() if name != UNKNOWN_REGION}
+    walk = _Walk(client, source, sorted(set(days)), account, region, known, sleep)
+    total, results, running = _Visit(), SimpleQueue[Future[_Visit]](), 0
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="list")
+    try:
+        total.next = [_Step(walk.root)]
+        while total.next or running:
+            for step in total.next:
+                pool.submit(_attempt, step).add_done_callback(results.put)
+            running += len(total.next)
+            visit = results.get().result()
+            running -= 1
+            total.next = visit.next
+            total.objects += visit.objects
+            total.failures += visit.failures
+            total.requests += visit.requests
+    finally:
+        pool.shutdown(cancel_futures=True)
+    failures = sorted(total.failures, key=lambda f: (f.account or "", f.region or "", f.day or date.min, f.detail))
+    # Servers differ in the order of their listings (UTF-8 bytes at AWS, by folder elsewhere).
+    return Listing(tuple(sorted(total.objects, key=lambda o: o.key)), tuple(failures), total.requests)
+
+
+def _attempt(step: _Step) -> _Visit:
+    visit = _Visit()
+    try:
+        step.visit(visit)
+    except S3RequestError as error:
+        lost = ListingFailure(step.account, step.region, error.reason, error.detail, error.transient, step.day)
+        return _Visit(failures=[lost], requests=visit.requests)
+    return visit
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    client: S3Client
+    source: Source
+    days: Sequence[date]
+    account: str | None
+    region: str | None
+    known_scopes: Mapping[str, str]
+    sleep: Callable[[float], None]
+
+    def root(self, visit: _Visit) -> None:
+        """Organizations and accounts; if they may not be listed, the accounts that we know by name."""
+        parent = self.source.prefix + ROOT
+        try:
+            folders = list(self._folders(parent, visit))
+        except S3RequestError as error:
+            known = [self.account] if self.account else self.source.account_list
+            if error.reason != "denied" or known is None:
+                raise
+            for account in known:
+                for folder in account_folders(parent, account, self.source.log_type):
+                    self._add_account(folder, visit)
+            return
+        self._add_accounts(parent, (name for name in folders if not is_organization(name)), visit)
+        for name in filter(is_organization, folders):
+            visit.next.append(_Step(partial(self.organization, parent + name)))
+
+    def organization(self, parent: str, visit: _Visit) -> None:
+        """The accounts of one organization."""
+        self._add_accounts(parent, self._folders(parent, visit), visit)
+
+    def scopes(self, parent: AccountFolder, visit: _Visit) -> None:
+        """The VPCs or regions of one account, and under each the wanted days."""
+        for name in self._folders(parent.path, visit):
+            folder = read_scope_folder(parent, name, self.source.log_type)
+            if folder is None:
+                continue
+            region = folder.region or self.known_scopes.get(folder.vpc)
+            if region is None or self._wants(region):
+                for day in self.days:
+                    visit.next.append(_Step(partial(self.objects, folder, region, day), folder.account, region, day))
+
+    def objects(self, folder: ScopeFolder, region: str | None, day: date, visit: _Visit) -> None:
+        """The objects of one VPC or region of one account on one day."""
+        for page in self._pages(visit, Prefix=folder.day_prefix(day)):
+            for entry in page.get("Contents", []):
+                if entry["Size"] > 0 or not entry["Key"].endswith("/"):  # consoles make empty "folders"
+                    visit.objects.append(self._object(entry, folder, region, day))
+
+    def _add_accounts(self, parent: str, names: Iterator[str], visit: _Visit) -> None:
+        for name in names:
+            folder = read_account_folder(parent, name, self.source.log_type)
+            if folder is not None:
+                self._add_account(folder, visit)
+
+    def _add_account(self, folder: AccountFolder, visit: _Visit) -> None:
+        if self.source.covers_account(folder.account) and self.account in (None, folder.account):
+            visit.next.append(_Step(partial(self.scopes, folder), folder.account))
+
+    def _wants(self, region: str) -> bool:
+        return self.source.covers_region(region) and self.region in (None, region)
+
+    def _object(self, entry: ObjectTypeDef, folder: ScopeFolder, region: str | None, day: date) -> LogObject:
+        placed = parse_key(entry["Key"], self.source.prefix, self.source.log_type)
+        archived = entry.get("StorageClass") in _ARCHIVES and "RestoreExpiryDate" not in entry.get("RestoreStatus", {})
+        if isinstance(placed, Placed):
+            scope, problem = placed.scope, "archived" if archived else None
+        else:
+            scope, problem = folder.vpc, "key_layout"
+        return LogObject(
+            source=self.source.name,
+            log_type=LogType(self.source.log_type),
+            bucket=self.source.bucket,
+            key=entry["Key"],
+            etag=entry["ETag"].strip('"'),
+            size=entry["Size"],
+            last_modified=entry["LastModified"].astimezone(UTC),
+            account=folder.account,
+            region=region,
+            day=day,
+            scope=scope,
+            problem=problem,
+        )
+
+    def _folders(self, parent: str, visit: _Visit) -> Iterator[str]:
+        for page in self._pages(visit, Prefix=parent, Delimiter="/"):
+            for folder in page.get("CommonPrefixes", []):
+                yield folder["Prefix"].removeprefix(parent)
+
+    def _pages(self, visit: _Visit, **request: Any) -> Iterator[ListObjectsV2OutputTypeDef]:
+        # No EncodingType here: botocore then asks for url encoding and decodes the keys itself.
+        if self.source.requester_pays:
+            request["RequestPayer"] = "requester"
+        if "Delimiter" not in request:
+            request["OptionalObjectAttributes"] = ["RestoreStatus"]
+        where = f"s3://{self.source.bucket}/{request['Prefix']}"
+        while True:
+            call = partial(self.client.list_objects_v2, Bucket=self.source.bucket, **request)
+            visit.requests += 1
+            page = patiently(call, where, sleep=self.sleep)
+            yield page
+            if not page["IsTruncated"]:
+                return
+            request["ContinuationToken"] = page["NextContinuationToken"]

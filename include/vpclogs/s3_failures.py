@@ -1,0 +1,129 @@
+"""What went wrong with a request to S3, in one code, one sentence, and whether a retry may help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import TypeVar
+
+from botocore import exceptions as boto
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from urllib3.exceptions import HTTPError
+
+from vpclogs.errors import VpcLogsError
+
+__all__ = ["ATTEMPTS", "S3RequestError", "diagnose", "patiently"]
+
+ATTEMPTS = 5
+"""Tries of one request, each with botocore's own retries inside."""
+
+_FIRST_WAIT_SECONDS = 0.5
+_LONGEST_WAIT_SECONDS = 20.0
+
+_ERRORS = (boto.BotoCoreError, boto.ClientError, HTTPError, HTTPException, OSError)
+_NO_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.CredentialRetrievalError,
+    boto.ProfileNotFound,
+    boto.TokenRetrievalError,
+    boto.NoAuthTokenError,
+    boto.SSOError,
+)
+_MALFORMED = (
+    boto.ValidationError,
+    boto.ParamValidationError,
+    boto.BaseEndpointResolverError,
+    boto.MissingParametersError,
+)
+_DENIED_CODES = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}  # these come with status 400
+_THROTTLED_CODES = {"SlowDown", "RequestLimitExceeded", "TooManyRequestsException", "503"}
+
+T = TypeVar("T")
+
+
+class S3RequestError(VpcLogsError):
+    """A request that failed for good. ``reason`` is a code of `vpclogs.reasons`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.transient = reason in ("throttled", "read_failed")
+
+
+def patiently(call: Callable[[], T], where: str, *, sleep: Callable[[float], None]) -> T:
+    """Do a request, again with jittered back-off while the failure may pass.
+
+    ``where`` is the URL for messages, such as ``s3://bucket/key``.
+
+    Raises:
+        S3RequestError: it did not work out.
+    """
+
+    def attempt() -> T:
+        try:
+            return call()
+        except _ERRORS as error:
+            raise diagnose(error, where) from error
+
+    retrying = Retrying(
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_random_exponential(multiplier=_FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS),
+        retry=retry_if_exception(lambda error: isinstance(error, S3RequestError) and error.transient),
+        sleep=sleep,
+        reraise=True,
+    )
+    return retrying(attempt)
+
+
+def diagnose(error: Exception, where: str) -> S3RequestError:
+    """Name the trouble behind an error of boto3 or of the network below it."""
+    if isinstance(error, boto.ClientError):
+        return _answered(error, where)
+    if isinstance(error, _NO_CREDENTIALS):
+        return S3RequestError("denied", f"there are no usable AWS credentials to read {where}: {error}")
+    if isinstance(error, _MALFORMED):
+        return S3RequestError("s3_rejected", f"{where} cannot be asked for: {error}")
+    return S3RequestError("read_failed", f"{where} could not be read ({type(error).__name__}: {error}); rerun later")
+
+
+def _answered(error: boto.ClientError, where: str) -> S3RequestError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    message = str(error.response.get("Error", {}).get("Message", "")).rstrip(".")
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _THROTTLED_CODES or "hrottl" in code or status in (429, 503):
+        return S3RequestError("throttled", f"S3 kept asking to slow down for {where}; rerun later or lower the threads")
+    if status >= 500 or code == "RequestTimeout":
+        return S3RequestError("read_failed", f"S3 failed with {status} {code} for {where}; rerun later")
+    if code == "InvalidObjectState":
+        return S3RequestError("archived", f"{where} is in an archive storage class; restore it, then rerun")
+    if code.startswith("KMS") or "kms:" in message.lower():
+        return S3RequestError(
+            "kms_denied",
+            f"{where} is encrypted and KMS refuses to decrypt it ({message}); allow kms:Decrypt on its key "
+            "to whoever reads, in the key policy and the role, then rerun",
+        )
+    if status in (401, 403) or code in _DENIED_CODES:
+        return _denied(error.operation_name, code, message, where)
+    if code in ("NoSuchKey", "NoSuchVersion") or (status == 404 and code != "NoSuchBucket"):
+        return S3RequestError("gone", f"{where} was deleted after it was listed")
+    if status in (412, 416):  # 416: it is now shorter than the part that was asked for
+        return S3RequestError("changed", f"{where} was rewritten after it was listed; the next run loads it")
+    return S3RequestError(
+        "s3_rejected",
+        f"S3 answered {status} {code} ({message}) for {where}; check bucket, region and endpoint_url of the source",
+    )
+
+
+def _denied(operation: str, code: str, message: str, where: str) -> S3RequestError:
+    if operation.startswith("AssumeRole"):
+        advice = "let its trust policy name whoever runs vpclogs, and check external_id"
+        return S3RequestError("denied", f"STS refuses the role to read {where} ({message}); {advice}")
+    if code not in ("AccessDenied", "403", "AllAccessDisabled"):
+        return S3RequestError("denied", f"S3 does not accept the credentials for {where}: {code} ({message})")
+    action = "s3:ListBucket" if operation.startswith("List") else "s3:GetObject"
+    return S3RequestError(
+        "denied",
+        f"S3 refuses {action} on {where}; allow it in the bucket policy and in the reader's own policy, then rerun",
+    )
