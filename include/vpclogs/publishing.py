@@ -19,7 +19,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import AlwaysFalse, And, BooleanExpression, EqualTo, In, Or
@@ -39,9 +39,10 @@ __all__ = ["INTENT_PROPERTY", "Publisher"]
 
 INTENT_PROPERTY = "vpclogs.intent"
 _ATTEMPTS = 200
-_PATIENCE = timedelta(seconds=2)
-"""How long an open intent is left to its own publisher before another completes it.
-Only a courtesy that saves work: completing it earlier would be just as right."""
+_PATIENCE = 6
+"""How many times (two seconds or so in all) an open intent is left to its own publisher
+before another completes it. Only a courtesy that saves work: completing it earlier
+would be just as right."""
 
 
 class Publisher:
@@ -82,10 +83,10 @@ class Publisher:
             intent = self._ledger.intents.open(log_type)
             if intent is None:
                 return
-            if self._clock() - intent.created_at < _PATIENCE:
+            if attempt < _PATIENCE:
                 self._wait(attempt)
-                continue
-            self._complete(intent)
+            else:
+                self._complete(intent)
         raise PublishConflict(f"{log_type} has had an open publish all the time; try again later")
 
     def _claim(self, manifest: Manifest, staged: Sequence[BatchResult], passed: frozenset[str]) -> Intent | None:

@@ -121,6 +121,7 @@ class _Stager:
     progress: Progress
     outputs: dict[Partition, _Output] = field(default_factory=dict)
     provisional: _Output | None = None
+    left: Counter[Partition] = field(default_factory=Counter)
 
     def run(self, parse_objects: Callable[[list[LogObject]], Iterator[Parsed | ObjectEnd]]) -> None:
         readable = [item for item in self.listed if item.problem is None]
@@ -141,13 +142,11 @@ class _Stager:
             self._output(partition).add(part, listed)
 
     def _add_provisional(self, parsed: Parsed, listed: list[LogObject]) -> None:
-        ordinal = (
-            int(parsed.objects[0]) if len(parsed.objects) else parsed.refused[0].object if parsed.refused else None
-        )
-        if ordinal is None:
+        ordinals = [*parsed.objects[:1].tolist(), *(record.object for record in parsed.refused[:1])]
+        if not ordinals:
             return
         if self.provisional is None:
-            self.provisional = _Output(self.target, listed[ordinal].partition)
+            self.provisional = _Output(self.target, listed[ordinals[0]].partition)
         self.provisional.add(parsed, listed)
 
     def _end(self, item: LogObject, end: ObjectEnd) -> None:

@@ -85,7 +85,7 @@ class ObjectBook:
     def known_scopes(self) -> dict[str, str]:
         """The region of every VPC that is known."""
         with self._database.read() as connection:
-            return {scope: region for scope, region in connection.execute(select(scopes.c.scope, scopes.c.region))}
+            return {row.scope: row.region for row in connection.execute(select(scopes.c.scope, scopes.c.region))}
 
     def learn_region(self, account: str, scope: str, region: str, *, learned_from: str) -> None:
         """Remember a VPC's region. A VPC never moves, so what is known stays."""
@@ -119,7 +119,7 @@ class ObjectBook:
         with self._database.read() as connection:
             for chunk in _chunks(list(identities)):
                 query = select(objects.c.identity, objects.c.id).where(objects.c.identity.in_(chunk))
-                found |= {identity: key for identity, key in connection.execute(query)}
+                found |= {row.identity: row.id for row in connection.execute(query)}
         return found
 
 
