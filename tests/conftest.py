@@ -13,6 +13,8 @@ from demo.seaweed import READER, Seaweed
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+pytest_plugins = ["tests.airflow_home"]
+
 _bucket_numbers = itertools.count()
 
 

@@ -1,0 +1,49 @@
+"""
+### VPC flow logs, one partition
+
+Rebuilds one partition (account, region, day) of the table `vpc_flow` from the objects that S3 has
+now, and swaps it in with one commit. Readers see the old rows until then; if the audit says no,
+they go on seeing them.
+
+A run is started for each partition that failed in `vpc_flow_hourly`, and by hand or by `vpclogs rerun`.
+The partition is the run's partition key, such as `123456789012|us-west-2|2022-10-07`.
+
+* **Red**: the log of `verdict` or of the red task says why. Remove the cause, then clear the run.
+* **Safe to run again**: always. The same objects give the same rows.
+* **Run by hand**: fill in *Partition key* in the trigger form, or
+  `airflow dags trigger vpc_flow_partition --conf '{"partition": "123456789012|us-west-2|2022-10-07"}'`
+* See *Rerun a partition* in the runbooks.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import Param, PartitionedAssetTimetable, dag
+
+from vpclogs.partitions import LogType
+from vpclogs_airflow.assets import FAILED_PARTITIONS
+from vpclogs_airflow.defaults import DEFAULT_ARGS, START, Tag
+from vpclogs_airflow.graph import load, plan_partition
+
+PARTITION = Param(
+    None,
+    type=["null", "string"],
+    title="Partition",
+    description="account|region|day. Leave it empty if the run has a partition key.",
+)
+
+
+@dag(
+    schedule=PartitionedAssetTimetable(assets=FAILED_PARTITIONS[LogType.VPC_FLOW]),
+    start_date=START,
+    catchup=False,
+    max_active_runs=4,  # a bad hour may name a hundred partitions; leave workers for the next hour
+    doc_md=__doc__,
+    default_args=DEFAULT_ARGS,
+    params={"partition": PARTITION},
+    tags=[Tag.VPCLOGS, Tag.FLOW, Tag.PARTITION],
+)
+def vpc_flow_partition() -> None:
+    load(LogType.VPC_FLOW, plan=plan_partition)
+
+
+vpc_flow_partition()

@@ -1,0 +1,27 @@
+"""The assets that other DAGs can be scheduled on.
+
+A table's event says in its extra what one run published. In a run of one partition
+the event carries the partition's key, and Airflow then starts only DAGs that are
+scheduled by partition.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from airflow.sdk import Asset
+
+from vpclogs.partitions import LogType
+
+__all__ = ["FAILED_PARTITIONS", "TABLES"]
+
+GROUP: Final = "vpclogs"
+
+TABLES: Final = {log_type: Asset(name=log_type.value, uri=f"vpclogs://{log_type}", group=GROUP) for log_type in LogType}
+
+# Outlet of the hourly DAGs only. In a run that has a partition key, every outlet's event
+# carries that key, so as an outlet of a partition DAG this asset would start it for ever.
+FAILED_PARTITIONS: Final = {
+    log_type: Asset(name=f"{log_type}_failed_partitions", uri=f"vpclogs://{log_type}/failed-partitions", group=GROUP)
+    for log_type in LogType
+}

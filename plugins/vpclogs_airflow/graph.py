@@ -1,0 +1,132 @@
+"""The graph of every DAG here: plan, stage per batch, audit, publish, verdict.
+
+Tasks hand each other references and counts, never rows. What is known of a run is in
+the ledger under its key, so a task that is retried or cleared goes on from there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk import XComArg, task
+
+from vpclogs.errors import InvalidPartition
+from vpclogs.partitions import LogType
+from vpclogs_airflow.assets import FAILED_PARTITIONS, TABLES
+from vpclogs_airflow.defaults import POOL
+from vpclogs_airflow.failures import retry_only_transient
+
+if TYPE_CHECKING:
+    from vpclogs.pipeline import Pipeline
+
+__all__ = ["load", "plan_hour", "plan_partition", "reload_failed"]
+
+RUN_KEY: Final = "{{ dag.dag_id }}/{{ run_id }}"
+BATCH_LABEL: Final = "{{ task.op_kwargs['batch']['label'] }}"
+FAILED_LABEL: Final = "{{ task.op_kwargs['keys'] | length }} partitions"
+
+
+def load(log_type: LogType, *, plan: Callable[..., XComArg]) -> XComArg:
+    """Plan with `plan`, then stage, audit and publish. Gives what `reload_failed` takes."""
+    batches = plan(log_type=log_type.value, run_key=RUN_KEY)
+    staged = stage.expand(batch=batches)
+    published = publish.override(outlets=[TABLES[log_type]])(log_type=log_type.value, run_key=RUN_KEY)
+    staged >> audit(run_key=RUN_KEY) >> published >> verdict(run_key=RUN_KEY)
+    # audit runs whatever became of the batches; a run whose plan failed must not end green.
+    batches >> published
+    return published
+
+
+def reload_failed(log_type: LogType, failed: XComArg) -> None:
+    """Start a run of the partition DAG for each partition that failed here first."""
+    start_reloads.override(outlets=[FAILED_PARTITIONS[log_type]]).partial(log_type=log_type.value).expand(keys=failed)
+
+
+@task(task_id="plan", pool=POOL)
+def plan_hour(log_type: str, run_key: str, data_interval_end: datetime | None = None) -> list[dict[str, Any]]:
+    """List what is not loaded yet, up to the end of the hour or to now, and cut it into batches."""
+    with pipeline() as verbs:
+        return verbs.plan(log_type, run_key=run_key, until=data_interval_end)
+
+
+@task(task_id="plan", pool=POOL)
+def plan_partition(
+    log_type: str,
+    run_key: str,
+    partition_key: str | None = None,
+    params: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """List the whole partition, loaded or not, and cut it into batches."""
+    with pipeline() as verbs:
+        return verbs.plan_partition(log_type, chosen_key(partition_key, params or {}), run_key=run_key)
+
+
+@task(pool=POOL, map_index_template=BATCH_LABEL)
+def stage(batch: dict[str, Any]) -> dict[str, Any]:
+    """Parse one batch: good records to staging, refused ones to the staged quarantine."""
+    with pipeline() as verbs:
+        return verbs.stage(batch)
+
+
+# all_done: a batch that failed must not hold back the partitions of the others, and a
+# reload may have no batch at all, when all objects of its partition are gone.
+@task(trigger_rule="all_done")
+def audit(run_key: str) -> dict[str, Any]:
+    """Check what was staged, partition by partition."""
+    with pipeline() as verbs:
+        return verbs.audit(run_key)
+
+
+@task
+def publish(log_type: str, run_key: str, outlet_events: Any = None) -> list[list[str]]:
+    """Commit the partitions that passed. Returns one list of newly failed keys, or none."""
+    with pipeline() as verbs:
+        result = verbs.publish(run_key)
+    outlet_events[TABLES[LogType(log_type)]].extra = {name: len(keys) for name, keys in result.items()}
+    return [result["newly_failed"]] if result["newly_failed"] else []
+
+
+# Mapped over one list or none: when nothing failed it is skipped without running, and
+# the asset gets no event. Run unmapped it would send one each hour, with or without keys.
+@task(map_index_template=FAILED_LABEL)
+def start_reloads(log_type: str, keys: list[str], outlet_events: Any = None) -> None:
+    """Name the newly failed partitions to the partition DAG, which starts a run for each."""
+    outlet_events[FAILED_PARTITIONS[LogType(log_type)]].add_partitions(keys)
+
+
+@task(retries=0)
+def verdict(run_key: str) -> dict[str, Any]:
+    """Fail the run if a partition is not published, naming each and why."""
+    with pipeline() as verbs:
+        return verbs.verdict(run_key)
+
+
+@contextmanager
+def pipeline() -> Iterator[Pipeline]:
+    """The library's verbs with this deployment's settings; its errors decide about retries."""
+    # Only a task that runs needs these: they load the data libraries and the AWS SDK.
+    from vpclogs.pipeline import Pipeline
+    from vpclogs.settings import load_settings
+    from vpclogs_airflow.clients import client_for
+
+    with retry_only_transient():
+        yield Pipeline(load_settings(None, os.environ), client_for=client_for)
+
+
+def chosen_key(partition_key: str | None, params: Mapping[str, Any]) -> str:
+    """The partition of a run: its native key or, of a run started by hand, the form's.
+
+    Raises:
+        InvalidPartition: neither is given, or both and they differ.
+    """
+    keys = {key.strip() for key in (partition_key, params.get("partition")) if key and key.strip()}
+    if len(keys) != 1:
+        problem = f"names two partitions, {' and '.join(sorted(keys))}" if keys else "names no partition"
+        raise InvalidPartition(
+            f"this run {problem}: start it with one partition key, such as 123456789012|us-west-2|2022-10-07"
+        )
+    return keys.pop()

@@ -1,0 +1,51 @@
+"""Which errors Airflow retries."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from vpclogs.errors import (
+    ConfigError,
+    InvalidPartition,
+    LedgerMismatch,
+    PartitionsFailed,
+    PublishConflict,
+)
+from vpclogs.s3_failures import S3RequestError
+from vpclogs_airflow.failures import retry_only_transient
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigError("vpclogs.yaml:3: sources.0.bukcet: there is no such key"),
+        InvalidPartition("no key"),
+        LedgerMismatch("rebuild it"),
+        S3RequestError("denied", "allow s3:ListBucket"),
+        PartitionsFailed([("123456789012|us-west-2|2022-10-07", "two objects could not be read")]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_that_a_retry_cannot_mend_fails_at_once_with_its_own_sentence(error):
+    with pytest.raises(AirflowFailException) as caught, retry_only_transient():
+        raise error
+
+    assert str(caught.value) == str(error)
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        S3RequestError("throttled", "slow down"),
+        PublishConflict("too many publishers"),
+        ConnectionResetError("nobody foresaw this one"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_that_may_pass_is_left_to_airflows_retries(error):
+    with pytest.raises(type(error)) as caught, retry_only_transient():
+        raise error
+
+    assert caught.value is error
