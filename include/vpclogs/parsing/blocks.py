@@ -7,7 +7,7 @@ only for the lines that need them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -80,6 +80,16 @@ class Block:
         """The 1-based number of each line in its object."""
         shift = np.array([p.first_line for p in self.parts], np.int64) - self.part_lines[:-1]
         return np.arange(len(self.line_ends)) + np.repeat(shift, np.diff(self.part_lines))
+
+    def only(self, ordinal: int) -> Block:
+        """The block of one object's lines."""
+        texts = [self.data[part.start : part.end] for part in self.parts if part.object == ordinal]
+        parts, size = [], 0
+        for part in self.parts:
+            if part.object == ordinal:
+                parts.append(replace(part, start=size, end=size + part.end - part.start))
+                size = parts[-1].end
+        return Block(b"".join(texts), tuple(parts), tuple(r for r in self.refused if r.object == ordinal))
 
     def line(self, index: int) -> bytes:
         """The text of one line, without its newline."""

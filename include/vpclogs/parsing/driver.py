@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+from tempfile import SpooledTemporaryFile
 from typing import IO
 
-from vpclogs.parsing.blocks import BlockResult, TextParser
-from vpclogs.parsing.model import Event, ObjectInput, ParseLimits
+from vpclogs.parsing.accounts import Account, settle
+from vpclogs.parsing.blocks import Block, BlockResult, TextParser
+from vpclogs.parsing.containers import Container, gunzip, sniff, too_large
+from vpclogs.parsing.lines import BlockBuilder, cut_lines
+from vpclogs.parsing.model import Event, ObjectInput, ObjectState, ObjectUnreadable, Parsed, ParseLimits
 from vpclogs.partitions import LogType
 
 __all__ = ["parse"]
@@ -14,10 +21,133 @@ __all__ = ["parse"]
 ParquetParser = Callable[[int, IO[bytes], ParseLimits], Iterator[BlockResult]]
 """(ordinal of the object, the whole file, seekable, limits) -> results, row group by row group."""
 
+_MAX_WAITING = 4096  # objects whose ends may wait for a block to fill
+_MAX_HELD_REFUSED = 100_000  # they cost memory much beyond their bytes
 
-def parse(log_type: LogType, inputs: Iterable[ObjectInput], *, limits: ParseLimits | None = None) -> Iterator[Event]:
-    """Parse the objects in order. Exactly one `ObjectEnd` per input, whatever happens."""
-    raise NotImplementedError
+log = logging.getLogger(__name__)
+
+
+def parse(log_type: LogType, inputs: Iterable[ObjectInput], limits: ParseLimits | None = None) -> Iterator[Event]:
+    """Parse the objects in order. Exactly one `ObjectEnd` per input, whatever happens.
+
+    Inputs are taken one at a time, when they are needed. An object is verified whole
+    before any of its rows is given out, unless it decompresses to more than
+    ``limits.whole_object_bytes`` or has very many refused records: then its rows are
+    `Parsed.provisional`.
+    """
+    return _Driver(log_type, limits or ParseLimits()).run(inputs)
+
+
+class _Driver:
+    def __init__(self, log_type: LogType, limits: ParseLimits) -> None:
+        self._limits = limits
+        self._text = _text_parser(log_type, limits)
+        self._parquet = _parquet_parser(log_type)
+        self._builder = BlockBuilder(limits)
+        self._waiting: list[Account] = []  # objects in the builder, and those that ended among them
+
+    def run(self, inputs: Iterable[ObjectInput]) -> Iterator[Event]:
+        for item in inputs:
+            account = Account(item.ordinal)
+            try:
+                yield from self._read(account, item.chunks)
+            except ObjectUnreadable as fate:
+                account.fate = fate
+            except Exception as error:
+                log.exception("reading %s failed", item.name)
+                account.fate = ObjectUnreadable(ObjectState.FAILED, "read_failed", f"{type(error).__name__}: {error}")
+            self._waiting.append(account)
+            if self._builder.full or len(self._waiting) >= _MAX_WAITING:
+                yield from self._flush()
+        yield from self._flush()
+
+    def _read(self, account: Account, chunks: Iterator[bytes]) -> Iterator[Event]:
+        container, chunks = sniff(chunks)
+        match container:
+            case Container.EMPTY:
+                raise ObjectUnreadable(ObjectState.EMPTY, "empty_object", "the object has no bytes")
+            case Container.GZIP:
+                yield from self._read_text(account, account.count(gunzip(chunks, self._limits)))
+            case Container.PARQUET if self._parquet is not None:
+                yield from self._flush()
+                yield from self._hold(account, self._parse_parquet(self._parquet, account, account.count(chunks)))
+            case _:
+                raise ObjectUnreadable(ObjectState.REFUSED, "not_gzip", "its first bytes are not those of gzip")
+
+    def _read_text(self, account: Account, pieces: Iterator[bytes]) -> Iterator[Event]:
+        held: list[bytes] = []
+        for piece in pieces:
+            held.append(piece)
+            if account.raw_bytes > self._limits.block_bytes:
+                yield from self._flush()
+                yield from self._hold(account, self._parse_large(account, chain(held, pieces)))
+                return
+        for item in cut_lines(account.ordinal, held, self._limits):
+            self._builder.add(account.ordinal, item)
+
+    def _hold(self, account: Account, results: Iterator[Parsed]) -> Iterator[Parsed]:
+        """Keep an object's results back until it has proved good; give them out early if they get too many."""
+        held: list[Parsed] = []
+        rows_bytes = refused = 0
+        provisional = False
+        for parsed in results:
+            held.append(parsed)
+            rows_bytes += parsed.rows.nbytes
+            refused += len(parsed.refused)
+            if max(account.raw_bytes, rows_bytes) > self._limits.whole_object_bytes or refused > _MAX_HELD_REFUSED:
+                provisional = True
+            if provisional:
+                yield from (replace(one, provisional=True) for one in held)
+                held.clear()
+        if account.fate is None:
+            yield from held
+
+    def _parse_large(self, account: Account, pieces: Iterable[bytes]) -> Iterator[Parsed]:
+        """Parse an object of more than one block, until its end or until it proves unreadable."""
+        builder = BlockBuilder(self._limits)
+        for item in cut_lines(account.ordinal, pieces, self._limits):
+            builder.add(account.ordinal, item)
+            if builder.full:
+                yield from self._parse(builder.take(), [account])
+                if account.fate is not None:
+                    return
+        yield from self._parse(builder.take(), [account])
+
+    def _parse_parquet(self, parser: ParquetParser, account: Account, chunks: Iterator[bytes]) -> Iterator[Parsed]:
+        with SpooledTemporaryFile(max_size=self._limits.whole_object_bytes) as file:
+            for chunk in chunks:
+                if account.raw_bytes > self._limits.max_object_bytes:
+                    raise too_large(self._limits)
+                file.write(chunk)
+            file.seek(0)
+            for result in parser(account.ordinal, file, self._limits):
+                yield from settle(result, (), [account])
+
+    def _flush(self) -> Iterator[Event]:
+        """Parse the small objects that were joined, and end them."""
+        waiting, self._waiting = self._waiting, []
+        yield from self._parse(self._builder.take(), waiting)
+        for account in waiting:
+            yield account.end()
+
+    def _parse(self, block: Block, accounts: list[Account]) -> Iterator[Parsed]:
+        if not (block.parts or block.refused):
+            return
+        try:
+            result = self._text.parse(block)
+        except Exception as error:
+            log.exception("parsing a block of %d objects failed", len({part.object for part in block.parts}))
+            yield from self._parse_apart(block, accounts, error)
+        else:
+            yield from settle(result, block.refused, accounts)
+
+    def _parse_apart(self, block: Block, accounts: list[Account], error: Exception) -> Iterator[Parsed]:
+        """The parser failed on a block: parse each object alone, so that only the culprit fails."""
+        if len(accounts) == 1:
+            accounts[0].fate = ObjectUnreadable(ObjectState.FAILED, "parser_failed", f"{type(error).__name__}: {error}")
+            return
+        for account in accounts:
+            yield from self._parse(block.only(account.ordinal), [account])
 
 
 def _text_parser(log_type: LogType, limits: ParseLimits) -> TextParser:

@@ -1,0 +1,172 @@
+"""Cutting decompressed pieces into whole lines, and joining lines into blocks.
+
+Memory is bounded even for one line of many gigabytes: of a line longer than
+`ParseLimits.max_line_bytes` only the part that a refusal keeps is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from vpclogs.parsing.blocks import Block, Part
+from vpclogs.parsing.model import ParseLimits, Refused
+
+__all__ = ["BlockBuilder", "Stretch", "cut_lines"]
+
+_MAX_LINES = 1 << 18  # in a block: if all of them are refused, that is some 100 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Whole lines of one object, the last one ended by a newline too.
+
+    ``first_line`` is 1-based, ``offset`` the place of the text in the decompressed object.
+    """
+
+    text: bytes
+    lines: int
+    first_line: int
+    offset: int
+
+
+def cut_lines(ordinal: int, pieces: Iterable[bytes], limits: ParseLimits) -> Iterator[Stretch | Refused]:
+    """Cut one object's decompressed bytes at the last newline of each piece."""
+    cutter = _Cutter(ordinal, limits)
+    for piece in pieces:
+        yield from cutter.feed(piece)
+    yield from cutter.finish()
+
+
+class _Cutter:
+    def __init__(self, ordinal: int, limits: ParseLimits) -> None:
+        self._ordinal = ordinal
+        self._limits = limits
+        self._line = 1  # number of the line that the carry begins
+        self._offset = 0  # of the carry
+        self._carry = b""  # the begun line; if too long, the part of it that is kept
+        self._skipped = 0  # bytes of a line that is too long, beyond the carry
+
+    def feed(self, piece: bytes) -> Iterator[Stretch | Refused]:
+        if self._skipped:
+            end = piece.find(b"\n")
+            if end < 0:
+                self._skipped += len(piece)
+                return
+            self._skipped += end
+            yield self._too_long()
+            piece = piece[end + 1 :]
+        cut = piece.rfind(b"\n") + 1
+        if cut:
+            yield self._stretch(self._carry + piece[:cut])
+            self._carry = piece[cut:]
+        else:
+            self._carry += piece
+        if len(self._carry) > self._limits.max_line_bytes:
+            kept = self._limits.max_kept_raw_bytes
+            self._skipped = len(self._carry) - kept
+            self._carry = self._carry[:kept]
+
+    def finish(self) -> Iterator[Stretch | Refused]:
+        if self._skipped:
+            yield self._too_long()
+        elif self._carry:
+            yield self._stretch(self._carry + b"\n")
+
+    def _stretch(self, text: bytes) -> Stretch:
+        stretch = Stretch(text, text.count(b"\n"), self._line, self._offset)
+        self._line += stretch.lines
+        self._offset += len(text)
+        return stretch
+
+    def _too_long(self) -> Refused:
+        length = len(self._carry) + self._skipped
+        refused = Refused(
+            object=self._ordinal,
+            line=self._line,
+            reason="line_too_long",
+            field=None,
+            detail=_too_long(length, self._limits),
+            raw=self._carry,
+            start=self._offset,
+            end=self._offset + length,
+        )
+        self._line += 1
+        self._offset += length + 1
+        self._carry, self._skipped = b"", 0
+        return refused
+
+
+class BlockBuilder:
+    """Collects stretches of one or more objects until they are worth parsing."""
+
+    def __init__(self, limits: ParseLimits) -> None:
+        self._limits = limits
+        self._clear()
+
+    @property
+    def full(self) -> bool:
+        """Whether it is time to `take` the block."""
+        return self._weight >= self._limits.block_bytes or self._lines >= _MAX_LINES
+
+    def _clear(self) -> None:
+        self._size = self._lines = self._weight = 0
+        self._texts: list[bytes] = []
+        self._parts: list[Part] = []
+        self._refused: list[Refused] = []
+
+    def add(self, ordinal: int, item: Stretch | Refused) -> None:
+        """Append what `cut_lines` gave for object ``ordinal``."""
+        if isinstance(item, Refused):
+            self._refused.append(item)
+            self._weight += len(item.raw)
+            return
+        end = self._size + len(item.text)
+        self._parts.append(Part(ordinal, self._size, end, item.first_line, item.offset))
+        self._texts.append(item.text)
+        self._size = end
+        self._weight += len(item.text)
+        self._lines += item.lines
+
+    def take(self) -> Block:
+        """The block collected so far, without lines that are too long. Begins the next."""
+        block = Block(b"".join(self._texts), tuple(self._parts), tuple(self._refused))
+        self._clear()
+        return _without_long_lines(block, self._limits)
+
+
+def _without_long_lines(block: Block, limits: ParseLimits) -> Block:
+    lengths = block.line_ends - block.line_starts
+    long = np.flatnonzero(lengths > limits.max_line_bytes)
+    if not len(long):
+        return block
+    texts: list[bytes] = []
+    parts: list[Part] = []
+    refused = list(block.refused)
+    size = 0
+
+    def keep(first: int, last: int, part: Part) -> None:
+        """Keep lines first..last-1 of ``part``."""
+        nonlocal size
+        if first == last:
+            return
+        start, end = int(block.line_starts[first]), int(block.line_ends[last - 1]) + 1
+        texts.append(block.data[start:end])
+        line, offset = int(block.line_numbers[first]), part.offset + start - part.start
+        parts.append(Part(part.object, size, size + end - start, line, offset))
+        size += end - start
+
+    for part, first, last in zip(block.parts, block.part_lines[:-1], block.part_lines[1:], strict=True):
+        for index in long[(long >= first) & (long < last)]:
+            keep(first, index, part)
+            detail = _too_long(int(lengths[index]), limits)
+            refused.append(block.refuse(int(index), "line_too_long", None, detail, limits))
+            first = index + 1
+        keep(first, last, part)
+    return Block(b"".join(texts), tuple(parts), tuple(refused))
+
+
+def _too_long(length: int, limits: ParseLimits) -> str:
+    return f"{length:,} bytes, the limit is {limits.max_line_bytes:,} (limits.max_line_bytes)"
