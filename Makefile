@@ -1,0 +1,50 @@
+# `make demo` and `make test` are all a newcomer needs: each first sets up what it needs in .venv and var/.
+# PYTHON=/path/to/python3.12 chooses the interpreter. TESTS="tests/demo -k truth" chooses tests.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+TESTS ?=
+LOCK_FLAGS ?=
+
+# Nothing is written to the home folder, and no Airflow but this one is meant.
+export AIRFLOW_HOME := $(CURDIR)/var/airflow
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help setup demo demo-down test test-all lint lock bench
+
+help: ## show this list
+	@printf 'vpclogs: VPC DNS and flow logs from S3 to an audited Iceberg table, in your own Airflow\n\n'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; do \
+		printf '%-16s %s\n' "$$name" "$$text"; done
+
+setup: ## make .venv from the locked requirements (the others do it by themselves)
+	@.ci/setup
+
+demo: setup ## S3 server, sample logs, Airflow: load them, show counts and queries (about 5 minutes)
+	@$(BIN)/python -m demo up
+
+demo-down: setup ## stop what the demo started; `rm -r var/demo` forgets its data
+	@$(BIN)/python -m demo down
+
+test: setup ## the tests
+	@$(BIN)/python -m pytest $(TESTS)
+
+test-all: setup ## the tests, with the long ones
+	@$(BIN)/python -m pytest -m '' $(TESTS)
+
+lint: setup ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/mypy --package demo
+
+lock: setup ## compile requirements*.in to requirements*.txt (LOCK_FLAGS=--upgrade for newer versions)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header $(LOCK_FLAGS) \
+		requirements.in --output-file requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header $(LOCK_FLAGS) \
+		requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt
+
+bench: setup ## compare speed and memory with other tools; writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks
