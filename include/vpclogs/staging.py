@@ -94,9 +94,8 @@ class _Output:
                 now=self._target.now,
             )
             self._rows.write(table)
-            self.statistics.observe_rows(parsed.rows)
         self.refuse([(listed[r.object], r, r.reason, r.detail) for r in parsed.refused])
-        self.statistics.observe_refused(parsed.refused)
+        self.statistics.observe(parsed, listed)
 
     def refuse(self, refused: Sequence[tuple[LogObject, Refused | None, str, str]]) -> None:
         if refused:

@@ -11,10 +11,16 @@ from uuid import uuid4
 
 import pyarrow as pa
 from pyiceberg.catalog import Catalog, load_catalog
-from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+)
 from pyiceberg.expressions import And, BooleanExpression, EqualTo
 from pyiceberg.table import Table
 from sqlalchemy import make_url
+from sqlalchemy.exc import DatabaseError
 
 from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for, tables
@@ -55,7 +61,10 @@ class Warehouse:
             database = make_url(uri).database
             if database:
                 Path(database).parent.mkdir(parents=True, exist_ok=True)
-        return load_catalog("vpclogs", **self._properties)
+        try:
+            return load_catalog("vpclogs", **self._properties)
+        except DatabaseError:  # another process made the catalog's own tables at the same moment
+            return load_catalog("vpclogs", **self._properties)
 
     def table(self, name: str) -> Table:
         """The table as it is now. Made if it is not there; new columns of the schema are added."""
@@ -94,7 +103,7 @@ class Warehouse:
             self.catalog.create_namespace(self.namespace)
         columns = PARTITION_COLUMNS if name != QUARANTINE else ("p_log_type", *PARTITION_COLUMNS)
         with (
-            suppress(TableAlreadyExistsError),
+            suppress(TableAlreadyExistsError, CommitFailedException),  # another process made it just now
             self.catalog.create_table_transaction(
                 (self.namespace, name), schema=table_schema(name), properties=_PROPERTIES
             ) as transaction,
