@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from vpclogs.audits.thresholds import AuditSettings, AuditThresholds
 from vpclogs.config_file import ConfigFile, MisplacedError, Problem
 from vpclogs.errors import ConfigError
 from vpclogs.partitions import LogType
@@ -72,26 +73,6 @@ class Limits(_Frozen):
             max_object_bytes=self.max_object_bytes,
             max_kept_raw_bytes=self.max_kept_raw_bytes,
         )
-
-
-class AuditThresholds(_Frozen):
-    """Where an audit says no. A share is 0 to 1 of a partition's records."""
-
-    max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
-
-
-class AuditSettings(AuditThresholds):
-    """The thresholds of all sources, and what differs by source name."""
-
-    per_source: Mapping[str, AuditThresholds] = Field(default_factory=dict)
-
-    def for_source(self, name: str) -> AuditThresholds:
-        """The thresholds that hold for the source `name`."""
-        own = self.per_source.get(name, AuditThresholds())
-        values = {
-            key: getattr(own if key in own.model_fields_set else self, key) for key in AuditThresholds.model_fields
-        }
-        return AuditThresholds(**values)
 
 
 def _default_catalog() -> dict[str, str]:

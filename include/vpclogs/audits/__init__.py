@@ -1,0 +1,1 @@
+"""Audits: the gate before publishing, from statistics that staging gathers."""

@@ -1,0 +1,60 @@
+"""The audit of one partition: run every check, give what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vpclogs.audits.case import Case
+from vpclogs.audits.check import Check
+from vpclogs.audits.checks_of_objects import OBJECT_CHECKS
+from vpclogs.audits.checks_of_records import RECORD_CHECKS
+from vpclogs.audits.finding import Finding, Severity
+from vpclogs.audits.partition_statistics import PartitionStatistics
+from vpclogs.audits.thresholds import AuditSettings, AuditThresholds
+from vpclogs.batch_results import ObjectOutcome
+from vpclogs.objects import LogObject
+from vpclogs.partitions import Partition
+
+__all__ = ["CHECKS", "audit"]
+
+CHECKS: tuple[Check, ...] = (*OBJECT_CHECKS, *RECORD_CHECKS)
+"""Every check, in the order of its findings."""
+
+
+def audit(
+    partition: Partition,
+    *,
+    expected: Sequence[LogObject],
+    outcomes: Sequence[ObjectOutcome],
+    statistics: Mapping[str, Any],
+    settings: AuditSettings,
+) -> list[Finding]:
+    """What is to be said about a partition of one manifest; an `error` keeps it from being published.
+
+    ``expected`` are its objects in the manifest, ``outcomes`` what became of them, both of
+    this partition only. ``statistics`` are merged over the batches; empty if none ended.
+    """
+    limits = _strictest([settings.for_source(name) for name in sorted({item.source for item in expected})])
+    case = Case(partition, expected, outcomes, PartitionStatistics.from_json(dict(statistics)), limits)
+    return [finding for check in CHECKS for finding in _findings(check, case)]
+
+
+def _findings(check: Check, case: Case) -> list[Finding]:
+    severity = case.limits.severities.get(check.name, check.severity)
+    if severity == "off":
+        return []
+    return [Finding(check.name, Severity(severity), message, example) for message, example in check.look(case)]
+
+
+def _strictest(limits: Sequence[AuditThresholds]) -> AuditThresholds:
+    """Of several sources that feed one partition the lowest bound, and the loudest severity, of each check."""
+    if len(limits) <= 1:
+        return limits[0] if limits else AuditThresholds()
+    numbers = (name for name in AuditThresholds.model_fields if name != "severities")
+    lowest = {name: min(getattr(one, name) for one in limits) for name in numbers}
+    loudest = {}
+    for check in CHECKS:
+        levels = [one.severities.get(check.name, check.severity) for one in limits]
+        loudest[check.name] = max(levels, key=lambda level: -1 if level == "off" else Severity(level).rank)
+    return AuditThresholds(**lowest, severities=loudest)

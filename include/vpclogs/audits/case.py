@@ -1,0 +1,63 @@
+"""All that an audit knows of one partition, in the words that checks use."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from vpclogs.audits.expectations import EXPECTATIONS, Expectations
+from vpclogs.audits.partition_statistics import PartitionStatistics
+from vpclogs.audits.thresholds import AuditThresholds
+from vpclogs.batch_results import ObjectOutcome
+from vpclogs.objects import LogObject
+from vpclogs.parsing.model import ObjectState
+from vpclogs.partitions import Partition
+
+__all__ = ["OTHER_LOGS", "Case"]
+
+OTHER_LOGS = frozenset({"transit_gateway", "cloudwatch_export"})
+"""Reasons to refuse an object that is sound, but another kind of log under the same prefix."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One partition of one manifest."""
+
+    partition: Partition
+    expected: Sequence[LogObject]
+    outcomes: Sequence[ObjectOutcome]
+    seen: PartitionStatistics
+    limits: AuditThresholds
+
+    @property
+    def expect(self) -> Expectations:
+        return EXPECTATIONS[self.partition.log_type]
+
+    @cached_property
+    def objects(self) -> dict[str, LogObject]:
+        """The objects of the manifest, by identity."""
+        return {item.identity: item for item in self.expected}
+
+    @property
+    def records(self) -> int:
+        """Rows and refused records of the loaded objects."""
+        return self.seen.rows + self.seen.refused
+
+    @property
+    def enough_records(self) -> bool:
+        """Whether a share of the records means something."""
+        return self.records >= self.limits.min_records
+
+    def ended(self, state: ObjectState) -> list[ObjectOutcome]:
+        """The outcomes in one state."""
+        return [outcome for outcome in self.outcomes if outcome.state == state]
+
+    def key(self, outcome: ObjectOutcome) -> str | None:
+        """The key of an outcome's object."""
+        item = self.objects.get(outcome.identity)
+        return item.key if item else None
+
+    def find(self, begin: str) -> LogObject | None:
+        """The object whose identity begins so."""
+        return next((item for identity, item in self.objects.items() if identity.startswith(begin)), None)

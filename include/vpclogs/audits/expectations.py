@@ -1,0 +1,62 @@
+"""What AWS's records look like when all is well, per log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vpclogs.partitions import LogType
+
+__all__ = ["EXPECTATIONS", "Expectations"]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """Columns by the part they play. Names are those of the log's schema.
+
+    ``filled`` have a value on every record, ``filled_by_traffic`` on every record that
+    describes traffic; both only where the object's format has the column at all.
+    ``record`` tells two records apart, ``comparable`` are those of them without which
+    it cannot. ``spread`` are cheap columns that differ between neighbouring records.
+    """
+
+    account: str
+    region: str
+    filled: tuple[str, ...]
+    record: tuple[str, ...]
+    comparable: tuple[str, ...]
+    spread: tuple[str, ...]
+    versions: frozenset[str]
+    status: str | None = None  # the column that says that a record describes no traffic
+    filled_by_traffic: tuple[str, ...] = ()
+    comparable_traffic: tuple[str, ...] = ()
+
+
+_DNS_RECORD = ("query_name", "query_type", "query_class", "rcode", "srcaddr", "srcport", "transport")
+_FLOW_TUPLE = ("srcAddr", "dstAddr", "srcPort", "dstPort", "protocol")
+
+EXPECTATIONS = {
+    LogType.VPC_DNS: Expectations(
+        account="account_id",
+        region="region",
+        filled=("account_id", "region", "vpc_id", "query_timestamp", *_DNS_RECORD),
+        record=("query_timestamp", "vpc_id", *_DNS_RECORD),
+        comparable=("vpc_id", "srcaddr", "srcport"),
+        spread=("query_timestamp", "srcport"),
+        versions=frozenset({"1.000000", "1.100000"}),
+    ),
+    LogType.VPC_FLOW: Expectations(
+        account="account",
+        region="region",
+        # Not interfaceId: it is `-` for a regional NAT gateway. Not account: it may be `unknown`.
+        filled=("start", "end", "status"),
+        filled_by_traffic=(*_FLOW_TUPLE, "packets", "bytes", "action", "vpcId", "subNetId"),
+        # Not pktSrcAddr and the like: two flow logs of different format deliver the same record.
+        record=("interfaceId", *_FLOW_TUPLE, "packets", "bytes", "start", "end", "action", "status"),
+        comparable=("interfaceId",),
+        comparable_traffic=("srcAddr", "dstAddr", "srcPort", "dstPort"),
+        spread=("start", "srcPort", "bytes"),
+        # The highest version among the chosen fields; 6 is transit gateway only.
+        versions=frozenset(str(version) for version in range(2, 12)),
+        status="status",
+    ),
+}

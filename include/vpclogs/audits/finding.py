@@ -1,0 +1,36 @@
+"""A finding: what one check has to say about one partition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Finding", "Severity"]
+
+
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    INFO = "info"  # good to know; nothing to do now
+    WARNING = "warning"  # published, and somebody should look
+    ERROR = "error"  # the partition is not published
+
+    @property
+    def rank(self) -> int:
+        """0 for info to 2 for error."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``message`` says what was expected, what was seen and what to do; ``example`` is an object's key."""
+
+    check: str
+    severity: Severity
+    message: str
+    example: str | None = None
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it keeps the partition from being published."""
+        return self.severity is Severity.ERROR

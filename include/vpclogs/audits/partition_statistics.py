@@ -1,0 +1,68 @@
+"""The statistics of one partition, as they go through the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Self
+
+import msgspec
+
+from vpclogs.audits.samples import Sample
+from vpclogs.audits.tally import Tally
+
+__all__ = ["PartitionStatistics"]
+
+
+class PartitionStatistics(msgspec.Struct):
+    """Of one batch or of several. All counts are of records unless another thing is named.
+
+    * ``disordered``: rows that do not come after the row before, so that row ids may repeat
+    * ``off_hours``: by whole hours from the begin of the partition's day (negative: before
+      it), only events that lie outside of the day
+    * ``nulls``: by column, nulls where a value is due; ``due``: by column, records where one is
+    * ``accounts``, ``regions``: only those that differ from the path's
+    * ``versions``, ``unknown_fields``: objects
+    * ``unknown_values``: as ``column=value``
+    """
+
+    rows: int = 0
+    refused: int = 0
+    disordered: int = 0
+    reasons: Tally = msgspec.field(default_factory=Tally)
+    statuses: Tally = msgspec.field(default_factory=Tally)
+    off_hours: Tally = msgspec.field(default_factory=Tally)
+    nulls: Tally = msgspec.field(default_factory=Tally)
+    due: Tally = msgspec.field(default_factory=Tally)
+    accounts: Tally = msgspec.field(default_factory=Tally)
+    regions: Tally = msgspec.field(default_factory=Tally)
+    versions: Tally = msgspec.field(default_factory=Tally)
+    unknown_fields: Tally = msgspec.field(default_factory=Tally)
+    unknown_values: Tally = msgspec.field(default_factory=Tally)
+    sample: Sample = msgspec.field(default_factory=Sample)
+
+    def update(self, other: PartitionStatistics) -> None:
+        """Add what another batch saw."""
+        for name in self.__struct_fields__:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if isinstance(mine, int):
+                setattr(self, name, mine + theirs)
+            else:
+                mine.update(theirs)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the ledger."""
+        data: dict[str, Any] = msgspec.to_builtins(self, enc_hook=Sample.to_json)
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read `to_json` back. Statistics that are not there are as if nothing had been seen."""
+        return msgspec.convert(data, cls, dec_hook=lambda kind, value: kind.from_json(value))
+
+    @classmethod
+    def merged(cls, parts: Iterable[dict[str, Any]]) -> Self:
+        """The sum of several."""
+        total = cls()
+        for part in parts:
+            total.update(cls.from_json(part))
+        return total

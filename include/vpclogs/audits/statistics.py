@@ -1,0 +1,69 @@
+"""What staging notices about a partition, so that the audit need not read the data again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from vpclogs.audits.observing import Observed, observe_rows
+from vpclogs.audits.partition_statistics import PartitionStatistics
+from vpclogs.objects import LogObject
+from vpclogs.parsing.model import ObjectEnd, ObjectState, Parsed
+from vpclogs.partitions import Partition
+from vpclogs.schemas.model import LogSchema
+
+__all__ = ["Statistics", "merge"]
+
+
+class Statistics:
+    """Collects the statistics of one partition within one batch.
+
+    Rows of an object that is still being read need a collector of their own, which
+    counts only if the object is loaded in the end.
+    """
+
+    def __init__(self, partition: Partition, schema: LogSchema) -> None:
+        self._partition = partition
+        self._schema = schema
+        self._seen = PartitionStatistics()
+        self._last = (-1, -1)  # ordinal and line of the last row
+
+    def observe(self, parsed: Parsed, listed: Sequence[LogObject]) -> None:
+        """Take rows and refused records into account, all of this partition and in the order of parsing.
+
+        ``parsed.objects`` and ``Refused.object`` are indexes into ``listed``.
+        """
+        for record in parsed.refused:
+            self._seen.reasons.add(record.reason, 1, listed[record.object].key)
+        self._seen.refused += len(parsed.refused)
+        if len(parsed.rows):
+            self._observe_order(parsed)
+            observe_rows(self._seen, Observed(self._partition, self._schema, parsed.rows, parsed.objects, listed))
+
+    def observe_end(self, item: LogObject, end: ObjectEnd) -> None:
+        """Take the fate of one object into account."""
+        if end.state is ObjectState.LOADED:
+            for version in sorted(end.versions):
+                self._seen.versions.add(version, 1, item.key)
+            for name in sorted(end.unknown_fields):
+                self._seen.unknown_fields.add(name, 1, item.key)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the ledger, and for `merge`."""
+        return self._seen.to_json()
+
+    def _observe_order(self, parsed: Parsed) -> None:
+        """Rows in strict order of object and line cannot have a row id twice."""
+        objects, lines = parsed.objects, parsed.lines
+        steps = np.diff(objects)
+        disordered = np.count_nonzero((steps < 0) | ((steps == 0) & (np.diff(lines) <= 0)))
+        first, last = (int(objects[0]), int(lines[0])), (int(objects[-1]), int(lines[-1]))
+        self._seen.disordered += int(disordered) + (first <= self._last)
+        self._last = last
+
+
+def merge(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The statistics of a partition from those of its batches."""
+    return PartitionStatistics.merged(parts).to_json()
