@@ -50,9 +50,9 @@ def with_lineage(
     Texts that repeat are dictionaries: Parquet keeps them as such, at a fraction of the cost.
     """
     count = len(rows)
-    used, places = np.unique(objects, return_inverse=True)
+    used, inverse = np.unique(objects, return_inverse=True)
+    places = inverse.astype(np.int32)
     items = [listed[ordinal] for ordinal in used]
-    places = places.astype(np.int32)
     columns = {name: rows.column(name) for name in rows.column_names} | {
         "p_log_type": _constant(schema.title, count),
         "p_row_id": row_ids([item.identity for item in items], places, lines),

@@ -12,7 +12,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from vpclogs.audits.audit import Finding, audit
+from vpclogs.audits.audit import audit
+from vpclogs.audits.finding import Finding
 from vpclogs.audits.statistics import merge
 from vpclogs.batches import batch_label, plan_batches
 from vpclogs.errors import PartitionsFailed

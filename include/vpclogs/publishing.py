@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import random
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from pyiceberg.exceptions import CommitFailedException
-from pyiceberg.expressions import AlwaysFalse, And, BooleanExpression, EqualTo, In, Or
+from pyiceberg.expressions import AlwaysFalse, And, BooleanExpression, Or
 from pyiceberg.table import Table
 
 from vpclogs.batch_results import BatchResult, StagedFile
@@ -33,7 +34,7 @@ from vpclogs.ledger.objects import SETTLED
 from vpclogs.manifests import Manifest, Mode
 from vpclogs.partitions import LogType, Partition
 from vpclogs.restaging import carry_over, without_objects
-from vpclogs.warehouse import QUARANTINE, Warehouse, in_partition
+from vpclogs.warehouse import QUARANTINE, Warehouse, equals, in_partition
 
 __all__ = ["INTENT_PROPERTY", "Publisher"]
 
@@ -186,8 +187,9 @@ class Publisher:
                 "vpclogs.run": intent.plan.run_key,
             }
             try:
-                with table.transaction() as transaction:
+                with table.transaction() as transaction, warnings.catch_warnings():
                     if intent.plan.removals:
+                        warnings.filterwarnings("ignore", "Delete operation did not match")  # that is fine
                         condition = _removed(intent.plan.removals, intent.log_type, name)
                         transaction.delete(condition, snapshot_properties=properties)
                     if files:
@@ -226,9 +228,8 @@ def _removed(removals: Sequence[Removal], log_type: LogType, table: str) -> Bool
         rows = in_partition(Partition.parse(removal.partition, log_type), table)
         if removal.keys is not None:
             of: BooleanExpression = AlwaysFalse()
-            for bucket in sorted({bucket for bucket, _ in removal.keys}):
-                keys = [key for other, key in removal.keys if other == bucket]
-                of = Or(of, And(EqualTo("p_source_bucket", bucket), In("p_source_key", keys)))
+            for bucket, key in removal.keys:
+                of = Or(of, And(equals("p_source_bucket", bucket), equals("p_source_key", key)))
             rows = And(rows, of)
         condition = Or(condition, rows)
     return condition

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -19,7 +20,7 @@ from vpclogs.lineage import quarantine_rows, with_lineage
 from vpclogs.objects import LogObject
 from vpclogs.parquet import ParquetFile
 from vpclogs.parsing import parse
-from vpclogs.parsing.model import ObjectEnd, ObjectInput, ObjectState, Parsed, ParseLimits, Refused
+from vpclogs.parsing.model import Event, ObjectEnd, ObjectInput, ObjectState, Parsed, ParseLimits, Refused
 from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for
 from vpclogs.warehouse import QUARANTINE, Warehouse
@@ -53,8 +54,14 @@ def stage(
     for source, group in groupby(sorted(objects, key=attrgetter("source")), key=attrgetter("source")):
         listed = sorted(group, key=lambda item: (item.partition, item.key))
         stager = _Stager(listed, _Target(log_type, stem, warehouse, now), result, progress)
-        stager.run(lambda items, name=source: parse(log_type, fetch(name, items), limits=limits))
+        stager.run(partial(_parse, log_type, source, fetch, limits))
     return result
+
+
+def _parse(
+    log_type: LogType, source: str, fetch: Fetch, limits: ParseLimits, objects: Sequence[LogObject]
+) -> Iterator[Event]:
+    return parse(log_type, fetch(source, objects), limits=limits)
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ class _Stager:
     provisional: _Output | None = None
     left: Counter[Partition] = field(default_factory=Counter)
 
-    def run(self, parse_objects: Callable[[list[LogObject]], Iterator[Parsed | ObjectEnd]]) -> None:
+    def run(self, parse_objects: Callable[[list[LogObject]], Iterator[Event]]) -> None:
         readable = [item for item in self.listed if item.problem is None]
         self.left = Counter(item.partition for item in self.listed)
         for item in self.listed:
@@ -181,22 +188,21 @@ class _Stager:
 
 def _by_partition(parsed: Parsed, listed: Sequence[LogObject]) -> Iterator[tuple[Partition, Parsed]]:
     """Cut events where the partition changes; rows come in object order, objects in partition order."""
-    first = {}
-    for ordinal in (*np.unique(parsed.objects).tolist(), *(r.object for r in parsed.refused)):
-        first.setdefault(listed[ordinal].partition, None)
-    if len(first) == 1:
-        yield next(iter(first)), parsed
+    ordinals = {*np.unique(parsed.objects).tolist(), *(record.object for record in parsed.refused)}
+    touched = sorted({listed[ordinal].partition for ordinal in ordinals})
+    if len(touched) == 1:
+        yield touched[0], parsed
         return
-    for partition in sorted(first):
-        ordinals = _ordinals(partition, listed)
-        start, end = np.searchsorted(parsed.objects, [ordinals.start, ordinals.stop])
+    for partition in touched:
+        mine = _ordinals(partition, listed)
+        start, end = np.searchsorted(parsed.objects, [mine.start, mine.stop])
         yield (
             partition,
             Parsed(
                 rows=parsed.rows.slice(start, end - start),
                 objects=parsed.objects[start:end],
                 lines=parsed.lines[start:end],
-                refused=[r for r in parsed.refused if r.object in ordinals],
+                refused=[r for r in parsed.refused if r.object in mine],
             ),
         )
 

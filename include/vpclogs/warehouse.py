@@ -26,7 +26,7 @@ from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for, tables
 from vpclogs.schemas.tables import PARTITION_COLUMNS
 
-__all__ = ["QUARANTINE", "Warehouse", "in_partition", "table_schema"]
+__all__ = ["QUARANTINE", "Warehouse", "equals", "in_partition", "table_schema"]
 
 QUARANTINE = "quarantine"
 """The name of the table that holds what the schemas refuse; the others are named by their log type."""
@@ -119,11 +119,15 @@ def table_schema(name: str) -> pa.Schema:
     return tables.QUARANTINE if name == QUARANTINE else tables.table_schema(LogType(name))
 
 
+def equals(column: str, value: object) -> BooleanExpression:
+    """Rows whose column has the value."""
+    # pyiceberg converts names and values itself, but its types do not say so
+    return EqualTo(column, value)  # type: ignore
+
+
 def in_partition(partition: Partition, table: str) -> BooleanExpression:
     """The rows of one partition, as a filter that a partitioned table answers from metadata."""
     same = And(
-        EqualTo("p_account", partition.account),
-        EqualTo("p_region", partition.region),
-        EqualTo("p_day", partition.day),  # type: ignore[arg-type]
+        equals("p_account", partition.account), equals("p_region", partition.region), equals("p_day", partition.day)
     )
-    return And(same, EqualTo("p_log_type", schema_for(partition.log_type).title)) if table == QUARANTINE else same
+    return And(same, equals("p_log_type", schema_for(partition.log_type).title)) if table == QUARANTINE else same

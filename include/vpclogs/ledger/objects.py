@@ -107,7 +107,7 @@ class ObjectBook:
                     .values(state=state, detail=detail, settled_at=now)
                 )
 
-    def _insert_one_by_one(self, rows: list[dict[str, Any]]) -> None:
+    def _insert_one_by_one(self, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
             with self._database.write() as connection:
                 known = connection.scalar(select(objects.c.id).where(objects.c.identity == row["identity"]))
