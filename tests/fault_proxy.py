@@ -27,12 +27,11 @@ _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length"}
 class Fault:
     """One thing to break, for requests whose method and decoded path with query match ``pattern``.
 
-    It happens ``times`` times (None: always), after ``skip`` matching requests went through.
+    It happens ``times`` times (None: always). ``hits`` counts.
     """
 
     pattern: str
     times: int | None = 1
-    skip: int = 0
     answer: tuple[int, str, str] | None = None  # status, code, message: the server is not asked
     keep_bytes: int | None = None  # of the body, then the connection breaks
     reset: bool = False  # break it by RST, not by an orderly end
@@ -111,9 +110,9 @@ class FaultProxy:
         with self._lock:
             self.requests.append(request)
             for fault in self._faults:
-                if re.search(fault.pattern, request) and (fault.times is None or fault.hits < fault.skip + fault.times):
+                if re.search(fault.pattern, request) and (fault.times is None or fault.hits < fault.times):
                     fault.hits += 1
-                    return fault if fault.hits > fault.skip else None
+                    return fault
         return None
 
 

@@ -20,6 +20,7 @@ from enum import StrEnum
 from vpclogs.partitions import LogType
 
 __all__ = [
+    "REGION",
     "ROOT",
     "AccountFolder",
     "Layout",
@@ -38,8 +39,10 @@ ROOT = "AWSLogs/"
 _SERVICE = {LogType.VPC_DNS: "vpcdnsquerylogs", LogType.VPC_FLOW: "vpcflowlogs"}
 _ORGANIZATION = re.compile(r"o-[a-z0-9]+/")
 _ACCOUNT = re.compile(r"(?P<hive>aws-account-id=)?(?P<account>[0-9]{12})/")
-_REGION = r"[a-z]{2}(?:-[a-z]+)+-[0-9]+"
-_FLOW_SCOPE = {hive: re.compile(f"{'aws-region=' if hive else ''}(?P<region>{_REGION})/") for hive in (False, True)}
+REGION = r"[a-z]{2}(?:-[a-z]+)+-[0-9]+"
+"""Pattern of a region's name, of every AWS cloud."""
+
+_FLOW_SCOPE = {hive: re.compile(f"{'aws-region=' if hive else ''}(?P<region>{REGION})/") for hive in (False, True)}
 
 _START = r"(?:o-[a-z0-9]+/)?"
 _FOLDERS = {
@@ -48,12 +51,12 @@ _FOLDERS = {
         r"(?P<year>[0-9]{4})/(?P<month>[0-9]{2})/(?P<day>[0-9]{2})/(?P<file>[^/]+)"
     ),
     LogType.VPC_FLOW: re.compile(
-        _START + rf"(?P<account>[0-9]{{12}})/vpcflowlogs/(?P<region>{_REGION})/"
+        _START + rf"(?P<account>[0-9]{{12}})/vpcflowlogs/(?P<region>{REGION})/"
         r"(?P<year>[0-9]{4})/(?P<month>[0-9]{2})/(?P<day>[0-9]{2})/(?:(?P<hour>[0-9]{2})/)?(?P<file>[^/]+)"
     ),
 }
 _HIVE_FOLDERS = re.compile(
-    _START + rf"aws-account-id=(?P<account>[0-9]{{12}})/aws-service=vpcflowlogs/aws-region=(?P<region>{_REGION})/"
+    _START + rf"aws-account-id=(?P<account>[0-9]{{12}})/aws-service=vpcflowlogs/aws-region=(?P<region>{REGION})/"
     r"year=(?P<year>[0-9]{4})/month=(?P<month>[0-9]{2})/day=(?P<day>[0-9]{2})/(?:hour=(?P<hour>[0-9]{2})/)?(?P<file>[^/]+)"
 )
 # The hash is 8 hex digits in all keys seen, but no AWS page promises its length.
@@ -61,7 +64,7 @@ _TAIL = r"[0-9]{8}T[0-9]{4}Z_[0-9A-Za-z]+"
 _FILES = {
     LogType.VPC_DNS: re.compile(rf"(?P<scope>vpc-[0-9a-f]+)_vpcdnsquerylogs_(?P<account>[0-9]{{12}})_{_TAIL}\.log\.gz"),
     LogType.VPC_FLOW: re.compile(
-        rf"(?P<account>[0-9]{{12}})_vpcflowlogs_(?P<region>{_REGION})_(?P<scope>fl-[0-9a-f]+)_{_TAIL}"
+        rf"(?P<account>[0-9]{{12}})_vpcflowlogs_(?P<region>{REGION})_(?P<scope>fl-[0-9a-f]+)_{_TAIL}"
         r"(?:\.log\.gz|(?:\.log)?\.parquet)"
     ),
 }

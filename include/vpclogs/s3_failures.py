@@ -52,7 +52,7 @@ class S3RequestError(VpcLogsError):
         self.transient = reason in ("throttled", "read_failed")
 
 
-def patiently(call: Callable[[], T], where: str, *, sleep: Callable[[float], None]) -> T:
+def patiently(call: Callable[[], T], where: str, *, sleep: Callable[[float], None], attempts: int = ATTEMPTS) -> T:
     """Do a request, again with jittered back-off while the failure may pass.
 
     ``where`` is the URL for messages, such as ``s3://bucket/key``.
@@ -68,7 +68,7 @@ def patiently(call: Callable[[], T], where: str, *, sleep: Callable[[float], Non
             raise diagnose(error, where) from error
 
     retrying = Retrying(
-        stop=stop_after_attempt(ATTEMPTS),
+        stop=stop_after_attempt(attempts),
         wait=wait_random_exponential(multiplier=_FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS),
         retry=retry_if_exception(lambda error: isinstance(error, S3RequestError) and error.transient),
         sleep=sleep,

@@ -1,0 +1,147 @@
+"""Clients without Airflow. STS is the one service that no local server offers, so there it is moto."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.credentials import RefreshableCredentials
+from moto import mock_aws
+
+from demo.seaweed import READER, Seaweed
+from vpclogs import clients
+from vpclogs.clients import client_for
+from vpclogs.errors import ConfigError, S3Denied
+from vpclogs.sources import Source
+
+ROLE = "arn:aws:iam::111111111111:role/log-reader"
+
+
+def source(**more: Any) -> Source:
+    return Source.model_validate({"name": "logs", "log_type": "vpc_dns", "bucket": "some-bucket", **more})
+
+
+@pytest.fixture(autouse=True)
+def aws_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home: no credentials but those that a test gives."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    return tmp_path
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """An AWS account with STS; gives the AssumeRole requests."""
+    with mock_aws():  # it puts credentials of its own into the environment
+        requests: list[dict[str, Any]] = []
+        monkeypatch.setattr(clients, "boto3", _Recorded(requests))
+        yield requests
+
+
+class _Recorded:
+    """boto3, with the parameters of each AssumeRole written down."""
+
+    def __init__(self, requests: list[dict[str, Any]]) -> None:
+        self._requests = requests
+
+    def Session(self, **more: Any) -> boto3.Session:  # noqa: N802
+        session = boto3.Session(**more)
+        session.events.register(
+            "provide-client-params.sts.AssumeRole", lambda params, **_: self._requests.append(params)
+        )
+        return session
+
+
+def test_reads_with_a_profile_through_an_endpoint(seaweed: Seaweed, bucket: str, aws_home: Path) -> None:
+    (aws_home / "credentials").write_text(
+        f"[lab]\naws_access_key_id={READER}\naws_secret_access_key={seaweed.secrets[READER]}\n"
+    )
+    seaweed.client().put_object(Bucket=bucket, Key="a", Body=b"1")
+
+    client = client_for(source(profile="lab", endpoint_url=seaweed.endpoint))
+
+    assert client.get_object(Bucket=bucket, Key="a")["Body"].read() == b"1"
+
+
+def test_uses_the_default_credentials_and_the_region_of_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+    client = client_for(source(region="eu-central-1"))
+
+    assert client.meta.region_name == "eu-central-1"
+    assert client.meta.endpoint_url == "https://s3.eu-central-1.amazonaws.com"
+    assert client.meta.config.max_pool_connections == 64
+
+
+def test_a_profile_that_is_not_there_is_a_mistake_in_the_configuration() -> None:
+    with pytest.raises(ConfigError, match=r"source logs: .*\(nobody\).*correct `profile`"):
+        client_for(source(profile="nobody"))
+
+
+def test_assumes_the_role_with_its_external_id(account: list[dict[str, Any]]) -> None:
+    client = client_for(source(role_arn=ROLE, external_id="secret-handshake"))
+    assert account == []  # not before it is needed
+
+    client.list_buckets()
+
+    assert account == [{"RoleArn": ROLE, "RoleSessionName": "vpclogs-logs", "ExternalId": "secret-handshake"}]
+    assert _credentials(client).get_frozen_credentials().access_key.startswith("ASIA")
+
+
+def test_assumes_the_role_again_before_it_expires(
+    account: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_for(source(role_arn=ROLE))
+    client.list_buckets()
+
+    monkeypatch.setattr(_credentials(client), "_time_fetcher", lambda: datetime.now(UTC) + timedelta(minutes=58))
+    client.list_buckets()
+
+    assert len(account) == 2
+
+
+def test_a_role_without_credentials_to_assume_it_with_is_denied() -> None:
+    with pytest.raises(S3Denied, match=f"no AWS credentials to assume {ROLE} with"):
+        client_for(source(role_arn=ROLE))
+
+
+def test_an_airflow_connection_is_left_to_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Source] = []
+    monkeypatch.setattr(clients, "entry_points", _only(asked.append))
+
+    client_for(source(connection="aws_logs"))
+
+    assert [one.connection for one in asked] == ["aws_logs"]
+
+
+@pytest.mark.parametrize("entries", [[], ["no_such_module_anywhere:client_for"]])
+def test_an_airflow_connection_without_airflow_is_explained(
+    monkeypatch: pytest.MonkeyPatch, entries: list[str]
+) -> None:
+    found = [EntryPoint("airflow", value, clients.ENTRY_POINTS) for value in entries]
+    monkeypatch.setattr(clients, "entry_points", lambda group: found)
+
+    with pytest.raises(ConfigError, match="source logs names the Airflow connection aws_logs, and Airflow is not"):
+        client_for(source(connection="aws_logs"))
+
+
+def _only(function: Any) -> Any:
+    class Entry:
+        def load(self) -> Any:
+            return function
+
+    return lambda group: [Entry()] if group == "vpclogs.clients" else []
+
+
+def _credentials(client: Any) -> RefreshableCredentials:
+    return client._request_signer._credentials  # type: ignore[no-any-return]
