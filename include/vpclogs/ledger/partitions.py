@@ -31,6 +31,7 @@ class Certificate:
     bytes_settled: int
     rows: int
     quarantined: int
+    pending_since: datetime | None = None  # when S3 got the oldest pending object
 
     @property
     def complete(self) -> bool:
@@ -137,6 +138,7 @@ class PartitionBook:
 
     def _certificates(self, log_type: LogType, since: date | None) -> dict[Partition, Certificate]:
         settled = objects.c.state.in_(SETTLED)
+        done = settled | (objects.c.state == "gone")
         query = (
             select(
                 objects.c.account,
@@ -145,9 +147,10 @@ class PartitionBook:
                 func.count().label("listed"),
                 *(_count(objects.c.state == state, state) for state in (*SETTLED, "gone")),
                 func.sum(objects.c.size).label("bytes_listed"),
-                func.sum(case((settled | (objects.c.state == "gone"), objects.c.size), else_=0)).label("bytes_settled"),
+                func.sum(case((done, objects.c.size), else_=0)).label("bytes_settled"),
                 func.sum(case((settled, objects.c.rows), else_=0)).label("rows"),
                 func.sum(case((settled, objects.c.refused), else_=0)).label("quarantined"),
+                func.min(case((~done, objects.c.last_modified))).label("pending_since"),
             )
             # an object that was rewritten is counted as its newest version only
             .where(objects.c.log_type == log_type, objects.c.state.not_in(("replaced", "changed")))
@@ -168,6 +171,7 @@ class PartitionBook:
                     bytes_settled=int(row.bytes_settled),
                     rows=int(row.rows),
                     quarantined=int(row.quarantined),
+                    pending_since=row.pending_since,
                 )
                 for row in connection.execute(query)
             }
