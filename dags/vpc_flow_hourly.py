@@ -14,12 +14,12 @@ the look-back (two by default) again each hour, so late objects are found whenev
 | `verdict` | fails the run if a partition is missing, and says which and why |
 
 * **Green**: all that was delivered is in the table or, record by record, in quarantine.
-* **Red at `verdict`**: all but the named partitions are published. See *Rerun a partition*.
+* **Red at `verdict`**: all but the partitions it names are published. `docs/runbooks/rerun-a-partition.md`
 * **Red before**: nothing of this run is published. Clear the red task once the cause in its log is gone.
 * **Safe to run again**: always. An object that is published is not published a second time.
-* **Started by hand** without a logical date, it loads up to now.
-* **Backfill**: `vpclogs backfill` or `airflow backfill create`. See *Backfill*.
-* **Tables' event**: the asset `vpc_flow` is updated by each run, with counts in its extra.
+* **Started by hand**: loads up to now, or to the end of the hour before the logical date if one is given.
+* **Backfill**: `docs/runbooks/backfill.md`
+* **Schedule on it**: the asset `vpc_flow` is updated by each run; the event's extra has counts.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ they go on seeing them.
 A run is started for each partition that failed in `vpc_flow_hourly`, and by hand or by `vpclogs rerun`.
 The partition is the run's partition key, such as `123456789012|us-west-2|2022-10-07`.
 
-* **Red**: the log of `verdict` or of the red task says why. Remove the cause, then clear the run.
+* **Red**: the log of the red task says why. Remove the cause, then clear the run.
 * **Safe to run again**: always. The same objects give the same rows.
-* **Run by hand**: fill in *Partition key* in the trigger form, or
+* **Started by hand**: fill in *Partition key* in the trigger form, or
   `airflow dags trigger vpc_flow_partition --conf '{"partition": "123456789012|us-west-2|2022-10-07"}'`
-* See *Rerun a partition* in the runbooks.
+* **More**: `docs/runbooks/rerun-a-partition.md`
 """
 
 from __future__ import annotations

@@ -1,0 +1,51 @@
+"""The edges of each DAG, written out, and what each task tells the rest of Airflow."""
+
+from __future__ import annotations
+
+import pytest
+
+LOG_TYPES = ("vpc_dns", "vpc_flow")
+
+
+def edges(dag):
+    return {(task.task_id, after) for task in dag.tasks for after in task.downstream_task_ids}
+
+
+def outlets(dag):
+    return {task.task_id: [asset.uri for asset in task.outlets] for task in dag.tasks if task.outlets}
+
+
+LOAD = {
+    ("plan", "stage"),
+    ("plan", "publish"),
+    ("stage", "audit"),
+    ("audit", "publish"),
+    ("publish", "verdict"),
+}
+
+
+@pytest.mark.parametrize("log_type", LOG_TYPES)
+def test_an_hour_is_planned_staged_audited_published_and_judged_and_starts_the_reloads(dag_bag, log_type):
+    assert edges(dag_bag.dags[f"{log_type}_hourly"]) == LOAD | {("publish", "start_reloads")}
+
+
+@pytest.mark.parametrize("log_type", LOG_TYPES)
+def test_a_partition_runs_the_same_graph_without_starting_reloads(dag_bag, log_type):
+    assert edges(dag_bag.dags[f"{log_type}_partition"]) == LOAD
+
+
+@pytest.mark.parametrize("log_type", LOG_TYPES)
+def test_only_the_hourly_dag_names_failed_partitions_or_a_partition_would_start_itself_for_ever(dag_bag, log_type):
+    table, failed = f"x-vpclogs://tables/{log_type}", f"x-vpclogs://failed-partitions/{log_type}"
+
+    assert outlets(dag_bag.dags[f"{log_type}_hourly"]) == {"publish": [table], "start_reloads": [failed]}
+    assert outlets(dag_bag.dags[f"{log_type}_partition"]) == {"publish": [table]}
+
+
+@pytest.mark.parametrize("kind", ["hourly", "partition"])
+@pytest.mark.parametrize("log_type", LOG_TYPES)
+def test_audit_alone_runs_whatever_became_of_the_batches(dag_bag, log_type, kind):
+    rules = {task.task_id: task.trigger_rule for task in dag_bag.dags[f"{log_type}_{kind}"].tasks}
+
+    assert [task for task, rule in rules.items() if rule != "all_success"] == ["audit"]
+    assert rules["audit"] == "all_done"

@@ -1,0 +1,167 @@
+"""How a run ends, whatever its tasks meet. Real Airflow runs over a library that follows a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vpclogs.errors import ConfigError, PartitionsFailed, VpcLogsError
+
+KEY, OTHER = "123456789012|us-west-2|2022-10-07", "123456789012|eu-west-1|2022-10-07"
+BATCHES = [{"manifest": 7, "batch": number, "label": f"{KEY} · {number}/3"} for number in (1, 2, 3)]
+NOTHING = {"published": [], "failed": [], "newly_failed": []}
+
+
+class ScriptedPipeline:
+    """Answers each verb with what the test put into ``script``: a value, an error, or a function."""
+
+    def __init__(self) -> None:
+        self.script: dict[str, Any] = {"plan": [], "stage": {}, "audit": {}, "publish": NOTHING, "verdict": {}}
+        self.calls: list[tuple[str, tuple[Any, ...]]] = []
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        def answer(*arguments: Any, **named: Any) -> Any:
+            self.calls.append((verb, (*arguments, *named.values())))
+            reply = self.script[verb]
+            reply = reply(*arguments) if callable(reply) else reply
+            if isinstance(reply, Exception):
+                raise reply
+            return reply
+
+        return answer
+
+    def verbs(self) -> list[str]:
+        return [verb for verb, _ in self.calls]
+
+
+class Run:
+    """A finished run: its state, its tasks' states, and the asset events it sent."""
+
+    def __init__(self, dag_run: Any) -> None:
+        from airflow.models.asset import AssetEvent
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        instances = dag_run.get_task_instances()
+        self.key = f"{dag_run.dag_id}/{dag_run.run_id}"
+        self.state = dag_run.state.value
+        self.tasks = {i.task_id: i.state for i in instances if i.map_index < 0}
+        self.mapped = {(i.task_id, i.rendered_map_index): i.state for i in instances if i.map_index >= 0}
+        with create_session() as session:
+            events = session.scalars(select(AssetEvent).where(AssetEvent.source_run_id == dag_run.run_id))
+            self.events = sorted((e.asset.name, e.partition_key, e.extra) for e in events)
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ScriptedPipeline:
+    scripted = ScriptedPipeline()
+    config = tmp_path / "vpclogs.yaml"
+    config.write_text("sources: [{name: logs, log_type: vpc_dns, bucket: logs}]\n")
+    monkeypatch.setenv("VPCLOGS_CONFIG", str(config))
+    monkeypatch.setattr("vpclogs.pipeline.Pipeline", lambda settings, *, client_for: scripted)
+    return scripted
+
+
+@pytest.fixture
+def run(dag_bag, library) -> Callable[..., Run]:
+    def start(name: str, *, logical_date: Any = None, conf: dict[str, Any] | None = None, **script: Any) -> Run:
+        library.script |= script
+        return Run(dag_bag.dags[name].test(logical_date=logical_date, run_conf=conf))
+
+    return start
+
+
+def test_an_hour_without_new_objects_is_green_and_stages_nothing(run, library):
+    ended = run("vpc_dns_hourly")
+
+    assert (ended.state, ended.tasks["stage"], ended.tasks["start_reloads"]) == ("success", "skipped", "skipped")
+    assert library.verbs() == ["plan", "audit", "publish", "verdict"]
+
+
+def test_each_batch_is_a_task_that_carries_its_label(run):
+    ended = run("vpc_dns_hourly", plan=BATCHES)
+
+    assert ended.mapped == {("stage", batch["label"]): "success" for batch in BATCHES}
+
+
+def test_the_table_is_told_how_much_was_published_and_nobody_that_nothing_failed(run):
+    ended = run("vpc_dns_hourly", plan=BATCHES, publish=NOTHING | {"published": [KEY, OTHER]})
+
+    assert ended.events == [("vpc_dns", None, {"published": 2, "failed": 0, "newly_failed": 0})]
+
+
+def test_a_failed_batch_holds_back_its_partition_only_and_the_run_ends_red(run, library):
+    def stage(batch):
+        return ConfigError("no") if batch["batch"] == 2 else {}
+
+    ended = run("vpc_dns_hourly", plan=BATCHES, stage=stage, verdict=PartitionsFailed([(KEY, "a batch failed")]))
+
+    assert library.verbs().count("stage") == 3
+    assert ended.mapped["stage", BATCHES[1]["label"]] == "failed"
+    assert (ended.tasks["publish"], ended.tasks["verdict"], ended.state) == ("success", "failed", "failed")
+
+
+def test_each_newly_failed_partition_is_named_to_the_partition_dag_by_its_key(run):
+    outcome = NOTHING | {"failed": [[KEY, "why"], [OTHER, "why"]], "newly_failed": [KEY, OTHER]}
+
+    ended = run("vpc_flow_hourly", plan=BATCHES, publish=outcome, verdict=PartitionsFailed([(KEY, "why")]))
+
+    assert ended.mapped["start_reloads", "2 partitions"] == "success"
+    named = [key for asset, key, _ in ended.events if asset == "vpc_flow_failed_partitions"]
+    assert named == [OTHER, KEY]
+
+
+def test_a_partition_that_was_failed_before_is_not_started_again(run):
+    ended = run("vpc_flow_hourly", publish=NOTHING | {"failed": [[KEY, "as last hour"]]})
+
+    assert {asset for asset, _, _ in ended.events} == {"vpc_flow"}
+
+
+def test_when_the_plan_fails_nothing_is_published_and_the_run_is_red(run, library):
+    ended = run("vpc_dns_hourly", plan=ConfigError("vpclogs.yaml:3: sources.0.bukcet: there is no such key"))
+
+    assert "publish" not in library.verbs()
+    assert (ended.tasks["publish"], ended.tasks["verdict"], ended.state) == (
+        "upstream_failed",
+        "upstream_failed",
+        "failed",
+    )
+
+
+def test_when_the_audit_cannot_end_nothing_is_published(run, library):
+    ended = run("vpc_dns_hourly", plan=BATCHES, audit=VpcLogsError("the ledger cannot be reached"))
+
+    assert "publish" not in library.verbs()
+    assert ended.state == "failed"
+
+
+def test_a_run_started_by_hand_loads_up_to_now_and_a_dated_one_up_to_its_hour(run, library):
+    from datetime import UTC, datetime
+
+    by_hand = run("vpc_dns_hourly")
+    dated = run("vpc_dns_hourly", logical_date=datetime(2022, 10, 7, 5, 30, tzinfo=UTC))
+
+    plans = [arguments for verb, arguments in library.calls if verb == "plan"]
+    assert plans == [
+        ("vpc_dns", by_hand.key, None),
+        ("vpc_dns", dated.key, datetime(2022, 10, 7, 5, tzinfo=UTC)),
+    ]
+
+
+def test_a_partition_run_rebuilds_the_partition_that_the_form_names(run, library):
+    ended = run("vpc_flow_partition", conf={"partition": f" {KEY} "}, plan_partition=BATCHES[:1])
+
+    assert library.calls[0] == ("plan_partition", ("vpc_flow", KEY, ended.key))
+    assert ended.state == "success"
+    assert [asset for asset, _, _ in ended.events] == ["vpc_flow"]
+
+
+def test_a_partition_run_without_a_partition_fails_at_once(run, library):
+    ended = run("vpc_dns_partition")
+
+    assert ended.tasks["plan"] == "failed"
+    assert "publish" not in library.verbs()
+    assert ended.state == "failed"
