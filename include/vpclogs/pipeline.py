@@ -101,9 +101,8 @@ class Pipeline:
         source: str | None = None,
     ) -> list[dict[str, Any]]:
         """As `plan`, for the given days, and within the account, region or source if given."""
-        kind = LogType(log_type)
-        found = self.survey(kind, lambda _: days, account=account, region=region, only=source)
-        return self._freeze(kind, found, run_key=run_key, mode=Mode.ADD)
+        found = self.survey_days(log_type, days, account=account, region=region, source=source)
+        return self._freeze(LogType(log_type), found, run_key=run_key, mode=Mode.ADD)
 
     def plan_partition(self, log_type: LogType | str, key: str, *, run_key: str) -> list[dict[str, Any]]:
         """List one partition and freeze all of it, loaded before or not: a reload.
@@ -120,6 +119,20 @@ class Pipeline:
             all_objects=True,
         )
         return self._freeze(partition.log_type, found, run_key=run_key, mode=Mode.RELOAD)
+
+    def survey_days(
+        self,
+        log_type: LogType | str,
+        days: Sequence[date],
+        *,
+        account: str | None = None,
+        region: str | None = None,
+        source: str | None = None,
+    ) -> Survey:
+        """What `plan_days` would load: a dry run. Days before a source's start day are left out."""
+        return self.survey(
+            LogType(log_type), lambda one: _started(days, one), account=account, region=region, only=source
+        )
 
     def survey(
         self,
@@ -308,5 +321,8 @@ class Pipeline:
 
 
 def _days(last: date, source: Source) -> list[date]:
-    days = [last - timedelta(days=back) for back in range(source.lookback_days, -1, -1)]
+    return _started([last - timedelta(days=back) for back in range(source.lookback_days, -1, -1)], source)
+
+
+def _started(days: Sequence[date], source: Source) -> list[date]:
     return [day for day in days if source.start_day is None or day >= source.start_day]
