@@ -22,7 +22,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListingFailure:
-    """A part of a source that could not be listed. ``account`` and ``region`` are None for "all"."""
+    """A part of a source that could not be listed. ``account``, ``region`` and ``day`` are None for "all"."""
 
     source: str
     account: str | None
@@ -30,11 +30,12 @@ class ListingFailure:
     reason: str
     detail: str
     transient: bool
+    day: str | None = None
 
     @property
     def label(self) -> str:
         """What could not be listed, for people."""
-        return " ".join(filter(None, [f"source {self.source}", self.account, self.region]))
+        return " ".join(filter(None, [f"source {self.source}", self.account, self.region, self.day]))
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ __all__ = ["UNKNOWN_REGION", "LogType", "Partition"]
 UNKNOWN_REGION = "unknown"
 """Region of a VPC none of whose objects could be read yet (DNS keys carry no region)."""
 
-_ACCOUNT = re.compile(r"\d{12}")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d+")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
 
 
 class LogType(StrEnum):

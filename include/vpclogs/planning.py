@@ -64,7 +64,7 @@ def survey(
         )
         failures += _failures(listing, source)
         requests += listing.requests
-        found = _with_regions(listing.objects, client, ledger)
+        found = _with_regions(listing.objects, client, ledger, requester_pays=source.requester_pays)
         wanted = [o for o in found if source.covers_region(o.region or "") or o.region == UNKNOWN_REGION]
         wanted = [o for o in wanted if region in (None, o.region)]
         listed += len(wanted)
@@ -72,7 +72,9 @@ def survey(
     return Survey(tuple(objects), tuple(failures), listed, requests)
 
 
-def _with_regions(listed: Sequence[LogObject], client: S3Client, ledger: Ledger) -> list[LogObject]:
+def _with_regions(
+    listed: Sequence[LogObject], client: S3Client, ledger: Ledger, *, requester_pays: bool
+) -> list[LogObject]:
     """The objects with the regions of their VPCs, learned from a record where nobody knows them yet.
 
     A VPC none of whose objects can be read has the region ``unknown`` until one can.
@@ -88,7 +90,7 @@ def _with_regions(listed: Sequence[LogObject], client: S3Client, ledger: Ledger)
             continue
         # newest first: it is the likeliest to be there still
         readable = sorted((o for o in items if o.problem is None), key=lambda o: o.last_modified, reverse=True)
-        region = learn_region(client, readable)
+        region = learn_region(client, readable, requester_pays=requester_pays)
         learned[account, scope] = region or UNKNOWN_REGION
         if region:
             ledger.objects.learn_region(account, scope, region, learned_from=readable[0].key)
@@ -96,4 +98,15 @@ def _with_regions(listed: Sequence[LogObject], client: S3Client, ledger: Ledger)
 
 
 def _failures(listing: Listing, source: Source) -> list[ListingFailure]:
-    return [ListingFailure(source.name, f.account, f.region, f.reason, f.detail, f.transient) for f in listing.failures]
+    return [
+        ListingFailure(
+            source=source.name,
+            account=failure.account,
+            region=failure.region,
+            reason=failure.reason,
+            detail=failure.detail,
+            transient=failure.transient,
+            day=failure.day.isoformat() if failure.day else None,
+        )
+        for failure in listing.failures
+    ]

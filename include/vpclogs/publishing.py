@@ -27,7 +27,7 @@ from pyiceberg.expressions import AlwaysFalse, And, BooleanExpression, Or
 from pyiceberg.table import Table
 
 from vpclogs.batch_results import BatchResult, StagedFile
-from vpclogs.errors import LedgerMismatch, PublishConflict
+from vpclogs.errors import LedgerMismatch, PublishConflict, VpcLogsError
 from vpclogs.ledger import Ledger
 from vpclogs.ledger.intents import Intent, Plan, Removal
 from vpclogs.ledger.objects import SETTLED
@@ -86,7 +86,7 @@ class Publisher:
                 return
             if attempt < _PATIENCE:
                 self._wait(attempt)
-            else:
+            elif not self._given_up(intent):
                 self._complete(intent)
         raise PublishConflict(f"{log_type} has had an open publish all the time; try again later")
 
@@ -162,6 +162,31 @@ class Publisher:
                 replaced.append(row.id)
         return kept, replaced
 
+    def _given_up(self, intent: Intent) -> bool:
+        """Whether an abandoned intent can never be completed, because its staged files are gone.
+
+        Then its objects are free again, and load as if nothing had been staged.
+
+        Raises:
+            LedgerMismatch: one table has the intent already and the other never will.
+        """
+        tables = {name: self._warehouse.table(name) for name in intent.plan.files}
+        missing = [
+            path
+            for name, table in tables.items()
+            for path in intent.plan.files[name]
+            if not self._is_in(table, intent.id) and not table.io.new_input(path).exists()
+        ]
+        if not missing:
+            return False
+        if any(self._is_in(table, intent.id) for table in tables.values()):
+            raise LedgerMismatch(
+                f"run {intent.plan.run_key} crashed between its two tables and its staged file {missing[0]} is gone. "
+                f"Restore the file, or run `vpclogs ledger rebuild` and rerun {', '.join(intent.plan.partitions)}."
+            )
+        self._ledger.intents.abandon(intent)
+        return True
+
     def _complete(self, intent: Intent) -> None:
         """Commit what the intent says, unless that has been done, and settle it."""
         for name in (QUARANTINE, intent.log_type.value):
@@ -197,6 +222,11 @@ class Publisher:
                 return True
             except CommitFailedException:
                 self._wait(attempt)
+            except FileNotFoundError as error:
+                raise VpcLogsError(
+                    f"run {intent.plan.run_key}: a staged file is gone before it was published ({error}). "
+                    f"Clear the run's stage tasks, so that they write it again."
+                ) from error
         raise PublishConflict(f"run {intent.plan.run_key}: the commit to {name} kept conflicting; try again")
 
     def _is_in(self, table: Table, intent_id: str) -> bool:

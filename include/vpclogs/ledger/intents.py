@@ -16,7 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, update
 
 from vpclogs.batch_results import ObjectOutcome
 from vpclogs.ledger.database import Database
@@ -147,6 +147,18 @@ class IntentBook:
                 )
             for key in intent.plan.partitions:
                 _bump(connection, Partition.parse(key, intent.log_type), intent.plan.run_key, now)
+
+    def abandon(self, intent: Intent) -> None:
+        """Forget an intent that was not committed anywhere and never will be; free its objects."""
+        with self._database.write() as connection:
+            gone = connection.execute(delete(intents).where(intents.c.seq == intent.seq, intents.c.open))
+            if gone.rowcount:
+                # a reload claims objects that an earlier publish settled: those stay settled
+                connection.execute(
+                    update(objects)
+                    .where(objects.c.intent == intent.seq, objects.c.state.not_in(SETTLED))
+                    .values(intent=None, outcome=None)
+                )
 
     def versions(self, log_type: LogType, keys: Sequence[str]) -> dict[str, int]:
         """How often each partition was published so far."""

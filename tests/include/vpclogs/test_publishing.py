@@ -142,6 +142,22 @@ def test_a_ledger_that_lost_the_last_transaction_finds_the_publish_in_the_table(
     assert status.state == "published"
 
 
+def test_a_crashed_publish_whose_staged_files_are_gone_frees_its_objects(publisher, ledger, warehouse, monkeypatch):
+    objects = [make_object("a")]
+    manifest, staged = freeze(ledger, objects), stage_objects(warehouse, objects)
+    with monkeypatch.context() as patch, pytest.raises(Crash):
+        patch.setattr(Publisher, "_complete", lambda self, intent: (_ for _ in ()).throw(Crash()))
+        publisher.publish(manifest, {0: staged}, [PARTITION.key])
+    for file in staged.files:
+        Path(file.path.removeprefix("file://")).unlink()
+
+    publisher.complete_open(PARTITION.log_type)
+
+    assert ledger.objects.new(objects) == objects
+    publish(publisher, ledger, warehouse, objects, run_key="again")
+    assert holds_exactly(warehouse, objects)
+
+
 def test_a_ledger_older_than_the_table_is_refused_with_what_to_do(publisher, warehouse, ledger, tmp_path):
     publish(publisher, ledger, warehouse, [make_object("a")])
     empty = Ledger(f"sqlite:///{tmp_path}/other.db")
