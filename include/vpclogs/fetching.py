@@ -21,7 +21,10 @@ from vpclogs.s3_reading import ObjectReader
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["fetch", "learn_region", "read_head"]
+__all__ = ["PART_BYTES", "fetch", "learn_region", "read_head"]
+
+PART_BYTES = 8 << 20
+"""How much of an object one request asks for."""
 
 _STATES = {"gone": ObjectState.GONE, "changed": ObjectState.CHANGED}
 _HEAD_BYTES = 64 << 10  # compressed; some hundred records
@@ -35,7 +38,7 @@ def fetch(
     *,
     threads: int = 8,
     ahead_bytes: int = 64 << 20,
-    part_bytes: int = 8 << 20,
+    part_bytes: int = PART_BYTES,
     requester_pays: bool = False,
     part_seconds: float = 120.0,
     sleep: Callable[[float], None] | None = None,
