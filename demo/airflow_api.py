@@ -1,0 +1,97 @@
+"""The few calls of Airflow's REST API that the demo makes."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from demo.options import DemoError
+
+__all__ = ["AirflowApi"]
+
+# A proxy of the environment cannot reach the loopback address.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class AirflowApi:
+    """One Airflow's REST API for one user. ``url`` is the address of the UI, without a slash at the end."""
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self.url = url
+        self._login = {"username": user, "password": password}
+        self._token = ""
+
+    def health(self) -> dict[str, str]:
+        """Component to status (healthy, unhealthy or unknown); empty if nobody answers."""
+        try:
+            answer = self._send("GET", "/api/v2/monitor/health", timeout=5)
+        except (urllib.error.URLError, OSError):
+            return {}
+        return {name: part["status"] or "unknown" for name, part in answer.items()}
+
+    def get(self, path: str, **query: object) -> dict[str, Any]:
+        return self._call("GET", f"{path}?{urlencode(query)}" if query else path)
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._call("POST", path, body)
+
+    def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._call("PATCH", path, body)
+
+    def dags(self) -> dict[str, bool]:
+        """The DAGs that Airflow knows by now, and whether each is paused."""
+        return {dag["dag_id"]: dag["is_paused"] for dag in self.get("dags", limit=100)["dags"]}
+
+    def import_errors(self) -> list[str]:
+        return [f"{one['filename']}:\n{one['stack_trace']}" for one in self.get("importErrors")["import_errors"]]
+
+    def unpause(self, dag: str) -> None:
+        self.patch(f"dags/{dag}", {"is_paused": False})
+
+    def make_pool(self, name: str, *, slots: int) -> None:
+        """Make the pool unless it is there."""
+        if name not in (pool["name"] for pool in self.get("pools", limit=100)["pools"]):
+            self.post("pools", {"name": name, "slots": slots, "description": "Tasks that read S3"})
+
+    def trigger(self, dag: str) -> str:
+        """Start a run by hand, which has no data interval. Returns its id."""
+        run_id: str = self.post(f"dags/{dag}/dagRuns", {"logical_date": None})["dag_run_id"]
+        return run_id
+
+    def runs(self, dag: str) -> list[dict[str, Any]]:
+        """The latest runs, newest first."""
+        runs: list[dict[str, Any]] = self.get(f"dags/{dag}/dagRuns", limit=50, order_by="-run_after")["dag_runs"]
+        return runs
+
+    def run(self, dag: str, run_id: str) -> dict[str, Any]:
+        return self.get(f"dags/{dag}/dagRuns/{quote(run_id, safe='')}")
+
+    def task_instances(self, dag: str, run_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self.get(f"dags/{dag}/dagRuns/{quote(run_id, safe='')}/taskInstances", limit=100, offset=len(found))
+            found += page["task_instances"]
+            if len(found) >= page["total_entries"]:
+                return found
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        if not self._token:
+            self._token = self._send("POST", "/auth/token", self._login)["access_token"]
+        try:
+            return self._send(method, f"/api/v2/{path}", body)
+        except urllib.error.HTTPError as error:
+            detail = error.read().decode(errors="replace")[:500]
+            raise DemoError(f"Airflow answered {error.code} to {method} {path}: {detail}") from error
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None = None, timeout: float = 60) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        )
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        with _OPENER.open(request, timeout=timeout) as response:
+            answer: dict[str, Any] = json.load(response)
+            return answer

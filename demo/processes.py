@@ -1,0 +1,94 @@
+"""Background processes that outlive the command that started them, and can be found again."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Background"]
+
+_STOP_SECONDS = 25.0
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """One process, known by a name: its lock and pid in ``folder``, its output in ``log``.
+
+    The process holds its lock file as long as it or a child lives, so a pid that
+    the system has given to another program is never taken for ours.
+    """
+
+    name: str
+    folder: Path
+    log: Path
+
+    @property
+    def running(self) -> bool:
+        try:
+            lock = (self.folder / f"{self.name}.lock").open()
+        except FileNotFoundError:
+            return False
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def start(self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> None:
+        """Start ``command``. It must not run yet."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with (self.folder / f"{self.name}.lock").open("w") as lock, self.log.open("ab") as log:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            process = subprocess.Popen(
+                command,
+                env=env,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[lock.fileno()],
+                start_new_session=True,  # Ctrl-C in the terminal is for us, who then stop it in order
+            )
+        (self.folder / f"{self.name}.pid").write_text(str(process.pid))
+
+    def ask_to_stop(self) -> None:
+        """Ask the process and its children to end; `wait_stopped` sees to it."""
+        if self.running:
+            self._signal(signal.SIGTERM)
+
+    def wait_stopped(self) -> None:
+        """Wait until the process and its children are gone; ends them by force after a while."""
+        deadline = time.monotonic() + _STOP_SECONDS
+        while self.running:
+            if time.monotonic() > deadline:
+                self._signal(signal.SIGKILL)
+            self._reap()
+            time.sleep(0.1)
+        self._reap()
+
+    def tail(self, lines: int = 15) -> str:
+        """The last lines of the log."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def _pid(self) -> int:
+        return int((self.folder / f"{self.name}.pid").read_text())
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._pid(), number)
+
+    def _reap(self) -> None:
+        """Take leave of a process that this very process started, so that it is no zombie."""
+        with contextlib.suppress(ChildProcessError, FileNotFoundError):
+            os.waitpid(self._pid(), os.WNOHANG)

@@ -1,0 +1,127 @@
+"""Follows runs of DAGs in Airflow and tells what becomes of each task."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from demo.airflow_api import AirflowApi
+from demo.options import DemoError
+
+__all__ = ["RunFailed", "begin", "finish"]
+
+_KNOWN_SECONDS = 120.0
+_SCHEDULED_SECONDS = 30.0
+_RUN_SECONDS = 1800.0
+_OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+_TOLD = _OVER - {"removed", "upstream_failed"} | {"up_for_retry"}
+
+
+class RunFailed(DemoError):
+    """Raised when a run did not succeed; the message has the end of the failed task's log."""
+
+
+def begin(api: AirflowApi, dags: Sequence[str], companions: Sequence[str]) -> dict[str, str]:
+    """Unpause ``dags`` and ``companions``; give one run of each of ``dags`` that will load what is there.
+
+    A DAG that is unpaused for the first time starts the run of the last full hour by
+    itself. Otherwise one is started by hand, which loads up to now.
+    """
+    _wait_known(api, [*dags, *companions])
+    paused = {dag for dag, is_paused in api.dags().items() if is_paused}
+    for dag in (*companions, *dags):
+        api.unpause(dag)
+    return {dag: (_scheduled(api, dag) if dag in paused else None) or api.trigger(dag) for dag in dags}
+
+
+def finish(api: AirflowApi, runs: dict[str, str], *, logs: Path, say: Callable[[str], None]) -> None:
+    """Wait for all ``runs`` (DAG to run id), telling each task's end.
+
+    Raises:
+        RunFailed: one of them did not succeed.
+    """
+    told: set[tuple[str, str, int, str, int]] = set()
+    open_runs = dict(runs)
+    deadline = time.monotonic() + _RUN_SECONDS
+    states: dict[str, str] = {}
+    while open_runs:
+        for dag, run_id in list(open_runs.items()):
+            state = api.run(dag, run_id)["state"]
+            _tell(dag, api.task_instances(dag, run_id), told, say)
+            if state in ("success", "failed"):
+                states[dag] = state
+                del open_runs[dag]
+        if open_runs and time.monotonic() > deadline:
+            raise DemoError(
+                f"still running after {_RUN_SECONDS / 60:.0f} minutes: {', '.join(open_runs)}. Look in {api.url}"
+            )
+        time.sleep(1)
+    for dag, state in states.items():
+        if state == "failed":
+            failed = [one for one in api.task_instances(dag, runs[dag]) if one["state"] == "failed"]
+            raise RunFailed(f"{dag}: the run {runs[dag]} failed.\n" + "\n".join(_log_end(logs, one) for one in failed))
+
+
+def _wait_known(api: AirflowApi, dags: Iterable[str]) -> None:
+    deadline = time.monotonic() + _KNOWN_SECONDS
+    while missing := set(dags) - api.dags().keys():
+        if errors := api.import_errors():
+            raise DemoError("Airflow could not import the DAGs:\n" + "\n".join(errors))
+        if time.monotonic() > deadline:
+            raise DemoError(f"Airflow did not find the DAGs {', '.join(sorted(missing))} in time")
+        time.sleep(1)
+
+
+def _scheduled(api: AirflowApi, dag: str) -> str | None:
+    """The run that the scheduler makes of a DAG that was just unpaused."""
+    deadline = time.monotonic() + _SCHEDULED_SECONDS
+    while time.monotonic() < deadline:
+        for run in api.runs(dag):
+            if run["state"] in ("queued", "running"):
+                run_id: str = run["dag_run_id"]
+                return run_id
+        time.sleep(1)
+    return None
+
+
+def _tell(
+    dag: str,
+    instances: Iterable[dict[str, Any]],
+    told: set[tuple[str, str, int, str, int]],
+    say: Callable[[str], None],
+) -> None:
+    for one in sorted(instances, key=lambda one: one["end_date"] or ""):
+        mark = (dag, one["task_id"], one["map_index"], one["state"] or "", one["try_number"])
+        if one["state"] not in _TOLD or mark in told:
+            continue
+        told.add(mark)
+        label = f" [{one['rendered_map_index']}]" if one["rendered_map_index"] else ""
+        seconds = f" in {one['duration']:.0f} s" if one["duration"] else ""
+        say(f"{dag}: {one['task_id']}{label} {one['state'].replace('_', ' ')}{seconds}")
+
+
+def _log_end(logs: Path, instance: dict[str, Any]) -> str:
+    """Where the log of a failed task is, and what it says of the error."""
+    folder = (
+        logs / f"dag_id={instance['dag_id']}" / f"run_id={instance['dag_run_id']}" / f"task_id={instance['task_id']}"
+    )
+    if instance["map_index"] >= 0:
+        folder /= f"map_index={instance['map_index']}"
+    file = folder / f"attempt={instance['try_number']}.log"
+    lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+    errors = [text for line in lines if (text := _error(line))]
+    return "\n".join([*errors, f"All of it: {file}"])
+
+
+def _error(line: str) -> str:
+    """The error that a line of a task's log tells, or nothing. Each line is a JSON object."""
+    try:
+        entry = json.loads(line)
+    except json.JSONDecodeError:
+        return ""
+    if details := entry.get("error_detail"):
+        return str(details[0]["exc_value"])
+    return str(entry["event"]) if entry.get("level") in ("error", "critical") else ""

@@ -1,0 +1,175 @@
+"""What the demo consists of: the S3 server with the sample, the configuration, Airflow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from demo.airflow_server import AirflowServer, choose_port
+from demo.options import DemoError, Options
+from demo.sample import Sample, Truth
+from demo.seaweed import READER, Seaweed
+
+__all__ = ["BUCKET", "Stack"]
+
+BUCKET = "network-logs"
+CONNECTION = "aws_demo"
+POOL = "s3"
+
+_LONGEST_LOOKBACK = 30  # days; what the configuration allows
+
+_CONFIG = """\
+# Written by `make demo`. Every key is explained in config/vpclogs.example.yaml.
+ledger: sqlite:///ledger.db
+catalog:
+  type: sql
+  uri: sqlite:///catalog.db
+  warehouse: file://warehouse
+
+limits:
+  batch_objects: 60   # small, so that even this sample is shared out to several tasks
+
+sources:
+  - name: dns
+    log_type: vpc_dns
+    bucket: {bucket}
+    connection: {connection}
+    lookback_days: {lookback}
+  - name: flow
+    log_type: vpc_flow
+    bucket: {bucket}
+    connection: {connection}
+    lookback_days: {lookback}
+"""
+
+
+@dataclass(slots=True)
+class _Made:
+    """What earlier runs of the demo chose, so that the next one finds it again."""
+
+    port: int | None = None
+    s3_port: int | None = None
+    seed: int | None = None
+    scale: float | None = None
+    days: list[str] = field(default_factory=list)
+
+
+class Stack:
+    """The parts of the demo in ``options.folder``. Everything that is there already is used again."""
+
+    def __init__(self, options: Options, *, today: date) -> None:
+        self.options = options
+        self.folder = options.folder
+        self.today = today
+        self._state_file = self.folder / "state.json"
+        self._made = _Made(**json.loads(self._state_file.read_text())) if self._state_file.exists() else _Made()
+        port = options.s3_port or self._made.s3_port
+        self.seaweed = Seaweed(self.folder / "s3", port=port, buckets=[BUCKET])
+
+    @property
+    def logs(self) -> Path:
+        return self.folder / "logs"
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "vpclogs.yaml"
+
+    @cached_property
+    def airflow(self) -> AirflowServer:
+        """Airflow as it must be now; the S3 server must run, because its address is in the connection."""
+        before = self._made.port
+        own = any(part.running for part in self._airflow(before or 0).parts)
+        port = choose_port(self.options.port, before, own=own)
+        self._remember(port=port)
+        return self._airflow(port)
+
+    @cached_property
+    def sample(self) -> Sample:
+        """The sample: of the two days before today, or the one that was made earlier.
+
+        Raises:
+            DemoError: it is of other settings, or too old for a look-back.
+        """
+        asked = self.options
+        if not self._made.days:
+            days = [self.today - timedelta(days=2), self.today - timedelta(days=1)]
+            self._remember(seed=asked.seed, scale=asked.scale, days=[day.isoformat() for day in days])
+        again = f"make a new one: make demo-down, rm -r {self.folder}, make demo"
+        if (self._made.seed, self._made.scale) != (asked.seed, asked.scale):
+            raise DemoError(f"the sample in {self.folder} has another DEMO_SEED or DEMO_SCALE: {again}")
+        made_of = tuple(date.fromisoformat(day) for day in self._made.days)
+        if self._lookback(made_of[0]) > _LONGEST_LOOKBACK:
+            raise DemoError(f"the sample in {self.folder} is too old to be found by a look-back: {again}")
+        return Sample(asked.seed, made_of, asked.scale)
+
+    def start_s3(self) -> None:
+        self.seaweed.start()
+        self._remember(s3_port=self.seaweed.port)
+
+    def write_sample(self, *, late: bool, progress: Callable[[int, int], None]) -> Truth | None:
+        """Put the punctual or the late objects into the bucket. Returns None if that was done before."""
+        truth_file = self._truth_file(late=late)
+        if truth_file.exists():
+            return None
+        truth = self.sample.write(self.seaweed.client(), BUCKET, late=late, progress=progress)
+        truth.save(truth_file)
+        return truth
+
+    def truth(self) -> Truth:
+        """What must have become of all that was written so far."""
+        parts = [Truth.load(file) for late in (False, True) if (file := self._truth_file(late=late)).exists()]
+        return Truth(BUCKET, tuple(one for part in parts for one in part.objects))
+
+    def write_config(self) -> None:
+        """The configuration, and a file to be sourced by a shell that wants to use this demo."""
+        lookback = self._lookback(self.sample.days[0])
+        self.config.write_text(_CONFIG.format(bucket=BUCKET, connection=CONNECTION, lookback=lookback))
+        lines = [f"export {name}='{value}'" for name, value in self.airflow.settings().items()]
+        env_file = self.folder / "env"
+        env_file.touch(mode=0o600)
+        env_file.write_text("# For a shell: . var/demo/env\n" + "\n".join(lines) + "\n")
+
+    def stop(self) -> None:
+        """Stop all that runs."""
+        self._airflow(self._made.port or 0).stop()
+        self.seaweed.stop()
+
+    def _airflow(self, port: int) -> AirflowServer:
+        extra = {"VPCLOGS_CONFIG": str(self.config), "VPCLOGS_POOL": POOL}
+        if self.seaweed.pid:
+            extra[f"AIRFLOW_CONN_{CONNECTION.upper()}"] = self._connection()
+        return AirflowServer(self.folder / "airflow", port=port, logs=self.logs, extra=extra)
+
+    def _connection(self) -> str:
+        """The Airflow connection, as a user would set it up for any S3 server."""
+        credentials = self.seaweed.credentials(READER)
+        return json.dumps(
+            {
+                "conn_type": "aws",
+                "login": credentials["aws_access_key_id"],
+                "password": credentials["aws_secret_access_key"],
+                "extra": {
+                    "endpoint_url": self.seaweed.endpoint,
+                    "region_name": credentials["region_name"],
+                    "config_kwargs": {"s3": {"addressing_style": "path"}},
+                },
+            }
+        )
+
+    def _lookback(self, first: date) -> int:
+        """Days from today back to the first one, and one more in case midnight passes."""
+        return (self.today - first).days + 1
+
+    def _truth_file(self, *, late: bool) -> Path:
+        return self.folder / ("truth-late.json" if late else "truth.json")
+
+    def _remember(self, **what: Any) -> None:
+        for name, value in what.items():
+            setattr(self._made, name, value)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._state_file.write_text(json.dumps(asdict(self._made)))
