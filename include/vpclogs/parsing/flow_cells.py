@@ -1,0 +1,67 @@
+"""Cells of Parquet columns as texts: with the encoding checked, which Arrow leaves undone, and ``-`` as null."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vpclogs.parsing.flow_columns import Mask, codes_of, from_codes, numpy_of
+
+__all__ = ["clean_texts", "is_text", "raw_cell"]
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds texts, as such or in a dictionary, marked as UTF-8 or not."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+    )
+
+
+def clean_texts(column: pa.Array) -> tuple[pa.DictionaryArray, Mask | None]:
+    """The column as texts, and the rows with a NUL or bytes that are not UTF-8 (None: there are none)."""
+    if not pa.types.is_dictionary(column.type):
+        column = (column if is_text(column.type) else column.cast(pa.string())).dictionary_encode()
+    texts, broken = _decoded(column.dictionary)
+    broken |= numpy_of(pc.match_substring(texts, "\0"))
+    none = numpy_of(pc.equal(texts, "-"))
+    codes = codes_of(column).astype(np.int32)
+    if none.any():
+        codes = np.where(np.append(none, False)[codes], -1, codes)
+    bad = np.append(broken, False)[codes] if broken.any() else None
+    return from_codes(codes, texts), bad
+
+
+def raw_cell(column: pa.Array, row: int) -> bytes | None:
+    """The bytes of a text, the digits of a number, None for null."""
+    if not column[row].is_valid:
+        return None
+    if pa.types.is_dictionary(column.type):
+        return raw_cell(column.dictionary, column.indices[row].as_py())
+    if is_text(column.type):
+        return column[row].as_buffer().to_pybytes()  # type: ignore[no-any-return]
+    return str(column[row].as_py()).encode()
+
+
+def _decoded(values: pa.Array) -> tuple[pa.StringArray, Mask]:
+    """The values as strings, empty where they are not UTF-8, and where that is."""
+    values = values.cast(pa.binary())
+    try:
+        return values.cast(pa.string()), np.zeros(len(values), np.bool_)
+    except pa.ArrowInvalid:
+        pass
+    broken = np.array([not _is_utf8(value) for value in values.to_pylist()])
+    return pc.if_else(pa.array(broken), b"", values).cast(pa.string()), broken
+
+
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        (value or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True

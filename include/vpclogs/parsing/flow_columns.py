@@ -1,0 +1,138 @@
+"""Columns of a flow log, as read, to the schema's columns, and which rows are refused.
+
+Rules are those of `vpclogs.parsing.flow_verdicts`, applied to whole columns, or to each
+distinct text. A cell that breaks one only marks its row: the verdict then says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vpclogs.parsing.flow_verdicts import LATEST_SECOND, is_account, is_null, judge_value, largest
+from vpclogs.schemas.model import TIMESTAMP, Field
+
+__all__ = ["TEXT", "Mask", "codes_of", "convert", "from_codes", "merged", "numpy_of", "recode"]
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+"""How texts are held: few of them are distinct, and Parquet keeps the dictionary as it is."""
+
+Mask = npt.NDArray[np.bool_]
+
+_MAX_DIGITS = 19  # so many always fit in 64 bits
+_NO_NUMBER = "x"  # stands for a text that is too long to be a number
+_ZERO = np.uint8(ord("0"))
+
+
+def convert(field: Field, column: pa.Array) -> tuple[pa.Array, Mask | None]:
+    """The column with the field's type, and the rows that cannot have it (None: all can).
+
+    Texts come as `TEXT`, numbers as any integers or as plain strings of digits; null
+    stands for ``-``. What the column holds in a marked row is of no meaning.
+    """
+    if field.type == pa.string():
+        column, bad = _texts(field, column)
+    else:
+        column, bad = _numbers(field, column)
+    if field.required and column.null_count:
+        bad = merged(bad, ~_valid(column))
+    return column, bad
+
+
+def recode(column: pa.DictionaryArray, keep: Callable[[str], bool]) -> tuple[pa.DictionaryArray, Mask | None]:
+    """The column with null for every text that is not to be kept, and where that is (None: nowhere)."""
+    kept = np.fromiter(map(keep, column.dictionary.to_pylist()), np.bool_, len(column.dictionary))
+    if kept.all():
+        return column, None
+    codes = codes_of(column)
+    dropped = ~np.append(kept, True)[codes]
+    return from_codes(np.where(dropped, -1, codes), column.dictionary), dropped
+
+
+def codes_of(column: pa.DictionaryArray) -> npt.NDArray[np.int32]:
+    """Each row's place in the dictionary, -1 for null: the last place of an array made longer by one."""
+    indices = column.indices
+    return numpy_of(indices.fill_null(-1) if indices.null_count else indices)
+
+
+def from_codes(codes: npt.NDArray[np.int32], dictionary: pa.Array) -> pa.DictionaryArray:
+    """The inverse of `codes_of`."""
+    null = codes < 0
+    indices = pa.array(codes.astype(np.int32, copy=False), mask=null if null.any() else None)
+    return pa.DictionaryArray.from_arrays(indices, dictionary)
+
+
+def _texts(field: Field, column: pa.DictionaryArray) -> tuple[pa.Array, Mask | None]:
+    if not is_account(field):
+        return column, None
+    column, _ = recode(column, lambda text: not is_null(field, text))
+    return recode(column, lambda text: judge_value(field, text) is None)
+
+
+def _numbers(field: Field, column: pa.Array) -> tuple[pa.Array, Mask | None]:
+    column, bad = _digits(column) if pa.types.is_string(column.type) else (column, None)
+    bounds = pc.min_max(column)
+    low, high = bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
+    if high > largest(field):
+        bad = merged(bad, _true(pc.greater(column, pa.scalar(largest(field), column.type))))
+    if low < 0:
+        bad = merged(bad, _true(pc.less(column, pa.scalar(0, column.type))))
+    numbers = column.view(pa.int64()) if column.type == pa.uint64() else column.cast(pa.int64())
+    if field.type == TIMESTAMP:
+        return _times(numbers, high), bad
+    return numbers.cast(field.type, safe=False), bad
+
+
+def _digits(texts: pa.StringArray) -> tuple[pa.UInt64Array, Mask | None]:
+    """Texts to numbers; null where a text is anything but digits that fit in 64 bits."""
+    offsets = _offsets(texts)
+    long = np.diff(offsets) > _MAX_DIGITS
+    if long.any():
+        stripped = [text.lstrip("0") or "0" for text in texts.filter(pa.array(long)).to_pylist()]
+        short = [text if len(text) <= _MAX_DIGITS else _NO_NUMBER for text in stripped]
+        texts = pc.replace_with_mask(texts, pa.array(long), pa.array(short, pa.string()))
+        offsets = _offsets(texts)
+    characters = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
+    bad = np.diff(offsets) == 0
+    bad[np.searchsorted(offsets, np.flatnonzero(characters - _ZERO > 9) + offsets[0], side="right") - 1] = True
+    if texts.null_count:
+        bad &= _valid(texts)
+    if not bad.any():
+        return texts.cast(pa.uint64()), None
+    return pc.if_else(pa.array(bad), None, texts).cast(pa.uint64()), bad
+
+
+def _offsets(texts: pa.StringArray) -> npt.NDArray[np.int32]:
+    return np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+
+
+def _times(numbers: pa.Int64Array, latest: int) -> pa.Array:
+    """Seconds or milliseconds since 1970, each for itself, to microseconds."""
+    units = numpy_of(numbers.fill_null(0) if numbers.null_count else numbers)
+    scale = 1_000_000 if latest <= LATEST_SECOND else np.where(units > LATEST_SECOND, 1_000, 1_000_000)
+    micros = units * scale
+    return pa.array(micros, mask=~_valid(numbers) if numbers.null_count else None).view(TIMESTAMP)
+
+
+def numpy_of(column: pa.Array) -> npt.NDArray[Any]:
+    """The values of a column without nulls."""
+    values: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return values
+
+
+def _valid(column: pa.Array) -> Mask:
+    return numpy_of(column.is_valid())
+
+
+def _true(condition: pa.BooleanArray) -> Mask:
+    return numpy_of(condition.fill_null(False))
+
+
+def merged(left: Mask | None, right: Mask | None) -> Mask | None:
+    """The rows that either mask marks."""
+    return left if right is None else right if left is None else left | right

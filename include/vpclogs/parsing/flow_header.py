@@ -1,0 +1,121 @@
+"""The header of a flow log: which fields a file has, or why the file is not a VPC flow log.
+
+A header line holds for the lines after it, up to the next one. The same header again
+is no record; another header changes the format from there on.
+"""
+
+from __future__ import annotations
+
+import re
+from codecs import BOM_UTF8
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+
+from vpclogs.parsing.model import ObjectState, ObjectUnreadable
+from vpclogs.schemas.model import Field
+from vpclogs.schemas.vpc_flow import VPC_FLOW
+
+__all__ = ["FlowHeader", "first_header", "is_header", "make_header", "shortened"]
+
+_REQUIRED = frozenset(field.key for field in VPC_FLOW.fields if field.required)
+
+# Of transit gateway flow logs only; version 6 of the format.
+_TRANSIT_GATEWAY = frozenset(
+    [
+        "resource-type",
+        "tgw-id",
+        "tgw-attachment-id",
+        "tgw-src-vpc-account-id",
+        "tgw-dst-vpc-account-id",
+        "tgw-src-vpc-id",
+        "tgw-dst-vpc-id",
+        "tgw-src-subnet-id",
+        "tgw-dst-subnet-id",
+        "tgw-src-eni",
+        "tgw-dst-eni",
+        "tgw-src-az-id",
+        "tgw-dst-az-id",
+        "tgw-pair-attachment-id",
+        "packets-lost-no-route",
+        "packets-lost-blackhole",
+        "packets-lost-mtu-exceeded",
+        "packets-lost-ttl-expired",
+    ]
+)
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
+_CLOUDWATCH = re.compile(rb"\s*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*\s")
+
+
+@dataclass(frozen=True)
+class FlowHeader:
+    """The names of a file's columns, in its order, all different."""
+
+    names: tuple[str, ...]
+
+    @cached_property
+    def fields(self) -> tuple[Field | None, ...]:
+        """The field of each column, None where the schema has none."""
+        return tuple(VPC_FLOW.by_key.get(name) for name in self.names)
+
+    @cached_property
+    def numbers(self) -> frozenset[str]:
+        """The names of columns that hold numbers, which times are too."""
+        pairs = zip(self.names, self.fields, strict=True)
+        return frozenset(name for name, field in pairs if field is not None and field.type != pa.string())
+
+    @cached_property
+    def unknown(self) -> frozenset[str]:
+        """The names that the schema does not have; their values go to ``p_extra``."""
+        return frozenset(name for name in self.names if name not in VPC_FLOW.by_key)
+
+
+def is_header(names: Iterable[str]) -> bool:
+    """Whether the values of a line name the required fields, as no record's values do."""
+    return _REQUIRED.issubset(names)
+
+
+def make_header(names: Sequence[str]) -> FlowHeader:
+    """The header of these column names.
+
+    Raises:
+        ObjectUnreadable: they are a transit gateway's, lack a required field, or name one twice.
+    """
+    if foreign := sorted(_TRANSIT_GATEWAY.intersection(names)):
+        raise _refused("transit_gateway", f"its header has {foreign[0]}, which only transit gateway flow logs have")
+    if missing := [field.key for field in VPC_FLOW.fields if field.key in _REQUIRED.difference(names)]:
+        raise _refused("header_missing_required", f"its header lacks {', '.join(missing)}")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise _refused("header_duplicate", f"its header has {shortened(twice[0])} twice")
+    return FlowHeader(tuple(names))
+
+
+def first_header(line: bytes) -> FlowHeader:
+    """The header that a text file begins with.
+
+    Raises:
+        ObjectUnreadable: the line is none, or not that of a VPC flow log that can load.
+    """
+    line = line.removeprefix(BOM_UTF8)
+    if line.lstrip().startswith((b"{", b"[")):
+        raise _refused("json_in_flow", "it begins with JSON; flow logs are text with a header line, or Parquet")
+    if _CLOUDWATCH.match(line):
+        raise _refused("cloudwatch_export", "its lines begin with a time, as CloudWatch Logs exports them")
+    names = [value.decode("utf-8", "replace") for value in line.split()]
+    known = any(name in VPC_FLOW.by_key or name in _TRANSIT_GATEWAY for name in names)
+    if b"\0" in line or not (is_header(names) or (known and all(map(_NAME.fullmatch, names)))):
+        raise _refused("no_header", f"its first line does not name fields: {shortened(' '.join(names))}")
+    return make_header(names)
+
+
+def shortened(text: str, limit: int = 80) -> str:
+    """The text in quotes for a message, its end cut off if it is long."""
+    return repr(text if len(text) <= limit else text[:limit] + "…")
+
+
+def _refused(reason: str, detail: str) -> ObjectUnreadable:
+    return ObjectUnreadable(ObjectState.REFUSED, reason, detail)

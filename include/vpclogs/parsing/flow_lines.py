@@ -1,0 +1,110 @@
+"""From lines as they lie in a block to text with exactly one space between values.
+
+AWS writes such text already, so only the lines that differ are rewritten, one by one:
+those with other white space, without values, or that no record can have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vpclogs.parsing.blocks import Block
+from vpclogs.parsing.flow_header import FlowHeader
+from vpclogs.parsing.flow_verdicts import Verdict
+
+__all__ = ["Lines", "OddLines", "Segment", "join_lines"]
+
+Lines = npt.NDArray[np.int64]
+"""Lines of a block, counted from 0."""
+
+_SPACE = np.uint8(ord(" "))
+_NEWLINE = np.uint8(ord("\n"))
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Lines ``first`` to ``last - 1`` of a block, of one object, under one header."""
+
+    first: int
+    last: int
+    object: int
+    header: FlowHeader
+
+    def among(self, lines: Iterable[int]) -> list[int]:
+        """Those of ``lines`` that are its own, in order."""
+        return sorted(line for line in lines if self.first <= line < self.last)
+
+
+class OddLines:
+    """The lines of a block that are not single values with single spaces between them."""
+
+    def __init__(self, block: Block) -> None:
+        self._block = block
+        data = np.frombuffer(block.data, np.uint8)
+        white = data <= _SPACE
+        found = [np.flatnonzero(white[1:] & white[:-1]) + 1, np.flatnonzero(white[:1])]
+        control = data < _SPACE
+        if np.count_nonzero(control) > len(block.line_ends):
+            found.append(np.flatnonzero(control & (data != _NEWLINE)))
+        if not block.data.isascii() and not _is_utf8(block.data):
+            found.append(np.flatnonzero(data > 127))
+        self.lines: Lines = np.unique(np.searchsorted(block.line_ends, np.concatenate(found)))
+
+    def between(self, first: int, last: int) -> Lines:
+        """Those among lines ``first`` to ``last - 1``."""
+        start, end = np.searchsorted(self.lines, (first, last))
+        return self.lines[start:end]
+
+    def rewritten(self, line: int) -> bytes | Verdict:
+        """The line with single spaces and its newline, nothing if it has no values, or why it is refused."""
+        text = self._block.line(line)
+        if b"\0" in text:
+            return Verdict("nul_character", None, f"a NUL at byte {text.index(0)} of the line")
+        try:
+            text.decode()
+        except UnicodeDecodeError as error:
+            return Verdict("invalid_utf8", None, f"byte {error.start} of the line is not UTF-8: {error.reason}")
+        values = text.split()
+        return b" ".join(values) + b"\n" if values else b""
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def join_lines(
+    block: Block, segments: list[Segment], odd: OddLines
+) -> tuple[bytes | memoryview, Lines, list[tuple[int, Verdict]]]:
+    """The text of the segments, the lines that it has, and the lines refused at sight."""
+    view = memoryview(block.data)
+    pieces: list[bytes | memoryview] = []
+    lines: list[Lines] = []
+    refused: list[tuple[int, Verdict]] = []
+
+    def keep(first: int, last: int) -> None:
+        if first < last:
+            pieces.append(view[int(block.line_starts[first]) : int(block.line_ends[last - 1]) + 1])
+            lines.append(np.arange(first, last))
+
+    for segment in segments:
+        first = segment.first
+        for line in odd.between(segment.first, segment.last).tolist():
+            keep(first, line)
+            first = line + 1
+            rewritten = odd.rewritten(line)
+            if isinstance(rewritten, Verdict):
+                refused.append((line, rewritten))
+            elif rewritten:
+                pieces.append(rewritten)
+                lines.append(np.array([line]))
+        keep(first, segment.last)
+    text = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    return text, np.concatenate(lines) if lines else np.empty(0, np.int64), refused

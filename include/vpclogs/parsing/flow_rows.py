@@ -1,0 +1,83 @@
+"""Rows of a flow log from the columns of its records: checked, typed, with what is derived from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vpclogs.parsing.flow_columns import TEXT, Mask, convert
+from vpclogs.parsing.flow_derived import LISTS, extra, id_list, ip_list
+from vpclogs.parsing.flow_header import FlowHeader
+from vpclogs.schemas.model import Indicator
+from vpclogs.schemas.vpc_flow import VPC_FLOW
+
+__all__ = ["ROWS", "make_rows", "versions"]
+
+
+def _column_type(field: pa.Field) -> pa.DataType:
+    return LISTS if pa.types.is_list(field.type) else TEXT if field.type == pa.string() else field.type
+
+
+ROWS = pa.schema([field.with_type(_column_type(field)) for field in VPC_FLOW.parsed])
+"""The columns of rows: those of the schema, with each text as a place in a dictionary."""
+
+_longest_nulls: dict[pa.DataType, pa.Array] = {}
+
+
+def make_rows(
+    header: FlowHeader, columns: Mapping[str, pa.Array], marked: Mapping[str, Mask] = MappingProxyType({})
+) -> tuple[pa.Table, dict[str, Mask]]:
+    """The rows that the schema accepts, and masks over all records of those that it refuses.
+
+    ``columns`` and masks are by the header's names; see `convert` for what columns hold.
+    ``marked`` are masks of records that are refused already.
+    """
+    typed: dict[str, pa.Array] = {}
+    marked = dict(marked)
+    for name, field in zip(header.names, header.fields, strict=True):
+        if field is not None:
+            typed[field.name], bad = convert(field, columns[name])
+            if bad is not None:
+                marked[name] = marked[name] | bad if name in marked else bad
+    unknown = {name: columns[name] for name in header.names if name in header.unknown}
+    if marked:
+        good = pa.array(~np.logical_or.reduce(list(marked.values())))
+        typed = {name: column.filter(good) for name, column in typed.items()}
+        unknown = {name: column.filter(good) for name, column in unknown.items()}
+    return _table(typed, unknown, len(typed[VPC_FLOW.event_time])), marked
+
+
+def versions(rows: pa.Table, objects: npt.NDArray[np.int32]) -> dict[int, frozenset[str]]:
+    """The versions that the rows of each object name; objects come one after the other."""
+    column = rows.column("version")
+    edges = [*np.flatnonzero(np.diff(objects, prepend=-1)).tolist(), len(objects)]
+    found = {int(objects[start]): pc.unique(column.slice(start, end - start)) for start, end in pairwise(edges)}
+    return {one: frozenset(str(v) for v in values.to_pylist() if v is not None) for one, values in found.items()}
+
+
+def _table(typed: dict[str, pa.Array], unknown: dict[str, pa.Array], count: int) -> pa.Table:
+    columns = typed | {"p_event_time": typed[VPC_FLOW.event_time]}
+    for indicator, collect in (
+        (Indicator.IP, ip_list),
+        (Indicator.ACCOUNT, id_list),
+        (Indicator.INSTANCE, id_list),
+    ):
+        marked = [field.name for field in VPC_FLOW.fields if field.indicator is indicator and field.name in typed]
+        if marked:
+            columns[indicator.value] = collect(indicator, [typed[name] for name in marked])
+    if unknown:
+        columns["p_extra"] = extra(unknown)
+    return pa.table([columns[f.name] if f.name in columns else _nulls(f.type, count) for f in ROWS], schema=ROWS)
+
+
+def _nulls(kind: pa.DataType, count: int) -> pa.Array:
+    """So many nulls, of one array for all: most files lack most columns."""
+    if len(_longest_nulls.get(kind, ())) < count:
+        _longest_nulls[kind] = pa.nulls(count, kind)
+    return _longest_nulls[kind].slice(0, count)

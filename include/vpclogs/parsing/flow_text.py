@@ -1,0 +1,198 @@
+"""VPC Flow Logs in text: a header line, then one record a line.
+
+A block is parsed once for each header that occurs in it. What the columns' checks flag
+is judged again line by line, for the exact reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+
+from vpclogs.parsing.blocks import Block, BlockResult
+from vpclogs.parsing.flow_csv import has_hexadecimal, read_columns
+from vpclogs.parsing.flow_header import FlowHeader, first_header, is_header, make_header
+from vpclogs.parsing.flow_lines import Lines, OddLines, Segment, join_lines
+from vpclogs.parsing.flow_rows import ROWS, make_rows, versions
+from vpclogs.parsing.flow_verdicts import Verdict, judge
+from vpclogs.parsing.model import ObjectUnreadable, ParseLimits
+
+__all__ = ["FlowTextParser"]
+
+_first_header = lru_cache(maxsize=256)(first_header)  # the objects of one flow log share theirs
+
+
+@dataclass
+class _Reading:
+    """What is read of one block under one header. ``headers`` are header lines among its lines."""
+
+    rows: pa.Table
+    lines: Lines
+    refused: list[tuple[int, Verdict]] = field(default_factory=list)
+    headers: dict[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the last block ended: the object, its header if that has come, or that it is refused whole."""
+
+    object: int
+    header: FlowHeader | None
+    unreadable: bool = False
+
+
+class FlowTextParser:
+    """Parses flow log text. Keeps the header of the object that the last block ended in."""
+
+    def __init__(self, limits: ParseLimits) -> None:
+        self._limits = limits
+        self._place = _Place(-1, None)
+        self._as_text: frozenset[str] = frozenset()  # number columns in which other things were found
+
+    def parse(self, block: Block) -> BlockResult:
+        """See `TextParser`."""
+        before = self._place
+        try:
+            return self._parse(block)
+        except BaseException:
+            self._place = before  # the block may come again, object by object
+            raise
+
+    def _parse(self, block: Block) -> BlockResult:
+        unreadable: dict[int, ObjectUnreadable] = {}
+        odd = OddLines(block)
+        segments = list(self._segments(block, unreadable))
+        readings = self._read_all(block, segments, odd)
+        found = {line: names for reading in readings for line, names in reading.headers.items()}
+        if any(found[line] != segment.header.names for segment in segments for line in segment.among(found)):
+            segments = list(self._split(segments, found, unreadable))
+            readings = self._read_all(block, segments, odd)
+        rows, lines = _in_order(readings)
+        objects = block.line_objects[lines]
+        return BlockResult(
+            rows=rows,
+            objects=objects,
+            lines=block.line_numbers[lines],
+            refused=[
+                block.refuse(line, verdict.reason, verdict.field, verdict.detail, self._limits)
+                for reading in readings
+                for line, verdict in reading.refused
+            ],
+            unreadable=unreadable,
+            versions=versions(rows, objects),
+            unknown_fields=_unknown_fields(segments),
+        )
+
+    def _segments(self, block: Block, unreadable: dict[int, ObjectUnreadable]) -> Iterator[Segment]:
+        """The parts of the block less the header lines that objects begin with."""
+        bounds = block.part_lines.tolist()
+        for part, first, last in zip(block.parts, bounds[:-1], bounds[1:], strict=True):
+            if part.object != self._place.object:
+                self._place = _Place(part.object, None)
+            if self._place.unreadable:
+                continue
+            if self._place.header is None:
+                while first < last and not block.line(first).strip():
+                    first += 1
+                if first == last:
+                    continue
+                try:
+                    self._place = _Place(part.object, _first_header(block.line(first)))
+                except ObjectUnreadable as fate:
+                    unreadable[part.object] = fate
+                    self._place = _Place(part.object, None, unreadable=True)
+                    continue
+                first += 1
+            if self._place.header is not None:
+                yield Segment(first, last, part.object, self._place.header)
+
+    def _split(
+        self, segments: Iterable[Segment], found: dict[int, tuple[str, ...]], unreadable: dict[int, ObjectUnreadable]
+    ) -> Iterator[Segment]:
+        """Cut segments at header lines among their lines; each holds up to the next."""
+        header: FlowHeader | None = None
+        previous = -1
+        for segment in segments:
+            if segment.object != previous:
+                header, previous = segment.header, segment.object
+            first = segment.first
+            for line in segment.among(found):
+                if header is not None:
+                    yield Segment(first, line, segment.object, header)
+                    header = _next_header(found[line], segment.object, unreadable)
+                first = line + 1
+            if header is not None:
+                yield Segment(first, segment.last, segment.object, header)
+        if previous == self._place.object:
+            self._place = _Place(previous, header, unreadable=header is None)
+
+    def _read_all(self, block: Block, segments: Iterable[Segment], odd: OddLines) -> list[_Reading]:
+        groups: dict[FlowHeader, list[Segment]] = {}
+        for segment in segments:
+            groups.setdefault(segment.header, []).append(segment)
+        exact = has_hexadecimal(block.data)
+        return [self._read(block, header, group, odd, exact=exact) for header, group in groups.items()]
+
+    def _read(
+        self, block: Block, header: FlowHeader, segments: list[Segment], odd: OddLines, *, exact: bool
+    ) -> _Reading:
+        text, lines, refused = join_lines(block, segments, odd)
+        if not len(lines):
+            return _Reading(ROWS.empty_table(), lines, refused)
+        rows, uneven, bad = self._rows(text, header, exact=exact)
+        kept = np.delete(lines, uneven) if uneven else lines
+        reading = _Reading(rows, kept, refused)
+        flagged = [*lines[uneven].tolist(), *kept[bad].tolist()]
+        if len(bad):
+            reading.lines = np.delete(kept, bad)
+        for line in flagged:
+            values = [value.decode() for value in block.line(line).split()]
+            if is_header(values):
+                reading.headers[line] = tuple(values)
+            elif verdict := judge(header, values):
+                refused.append((line, verdict))
+            else:
+                raise AssertionError(f"a check flagged a record that is good: {block.line(line)!r}")
+        return reading
+
+    def _rows(self, text: bytes | memoryview, header: FlowHeader, *, exact: bool) -> tuple[pa.Table, list[int], Lines]:
+        """The rows, the places of the lines with more or fewer values, those of the other bad ones among the rest."""
+        as_text = header.numbers if exact else self._as_text
+        try:
+            columns, uneven = read_columns(text, header, as_text)
+            rows, marked = make_rows(header, columns)
+        except pa.ArrowInvalid:  # names one bad number; more may follow, and the next block may have them too
+            columns, uneven = read_columns(text, header, header.numbers)
+            rows, marked = make_rows(header, columns)
+            self._as_text |= header.numbers.intersection(marked)
+        bad = np.flatnonzero(np.logical_or.reduce(list(marked.values()))) if marked else np.empty(0, np.int64)
+        return rows, uneven, bad
+
+
+def _next_header(names: tuple[str, ...], ordinal: int, unreadable: dict[int, ObjectUnreadable]) -> FlowHeader | None:
+    try:
+        return make_header(names)
+    except ObjectUnreadable as fate:
+        unreadable[ordinal] = fate
+        return None
+
+
+def _in_order(readings: list[_Reading]) -> tuple[pa.Table, Lines]:
+    if len(readings) < 2:
+        return (readings[0].rows, readings[0].lines) if readings else (ROWS.empty_table(), np.empty(0, np.int64))
+    rows = pa.concat_tables([reading.rows for reading in readings]).unify_dictionaries().combine_chunks()
+    lines = np.concatenate([reading.lines for reading in readings])
+    order = np.argsort(lines)
+    return rows.take(pa.array(order)), lines[order]
+
+
+def _unknown_fields(segments: Iterable[Segment]) -> dict[int, frozenset[str]]:
+    unknown: dict[int, frozenset[str]] = {}
+    for segment in segments:
+        if segment.header.unknown:
+            unknown[segment.object] = unknown.get(segment.object, frozenset()) | segment.header.unknown
+    return unknown

@@ -1,0 +1,91 @@
+"""What the schema says about one record of a flow log, read value by value.
+
+This is the authority on refusals. The columns are checked a block at a time
+(`vpclogs.parsing.flow_columns`), by the same rules; only what those checks flag comes here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from vpclogs.parsing.flow_header import FlowHeader, shortened
+from vpclogs.schemas.model import TIMESTAMP, Field, Indicator
+from vpclogs.schemas.vpc_flow import VPC_FLOW
+
+__all__ = ["LATEST_SECOND", "Verdict", "is_account", "is_null", "judge", "judge_value", "largest"]
+
+LATEST_SECOND = 2_147_483_647
+"""A larger time is in milliseconds: AWS writes those too, against its documentation."""
+
+_LATEST_MILLISECOND = 253_402_300_799_999  # the end of the year 9999
+_MAX_PORT = 65_535
+_PORTS = frozenset({"srcPort", "dstPort"})
+_DIGITS = re.compile(r"[0-9]+")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a record is refused: a code of `vpclogs.reasons`, the field, a sentence."""
+
+    reason: str
+    field: str | None
+    detail: str
+
+
+def judge(header: FlowHeader, values: Sequence[str | None]) -> Verdict | None:
+    """Why the record with these values is refused, None if it is not.
+
+    The count of values comes first, then the fields in the order of the schema.
+    """
+    if len(values) != len(header.names):
+        reason = "too_few_values" if len(values) < len(header.names) else "too_many_values"
+        return Verdict(reason, None, f"{len(values)} values under a header of {len(header.names)}")
+    by_field = {field: value for field, value in zip(header.fields, values, strict=True) if field is not None}
+    for field in VPC_FLOW.fields:
+        if field in by_field and (verdict := judge_value(field, by_field[field])):
+            return verdict
+    return None
+
+
+def is_null(field: Field | None, value: str | None) -> bool:
+    """Whether a value means that there is none: ``-``, or an account that AWS calls unknown."""
+    return value is None or value == "-" or (value == "unknown" and is_account(field))
+
+
+def largest(field: Field) -> int:
+    """The largest number that a field can have; for a time, in milliseconds."""
+    if field.type == TIMESTAMP:
+        return _LATEST_MILLISECOND
+    return _MAX_PORT if field.name in _PORTS else int(2 ** (field.type.bit_width - 1) - 1)
+
+
+def judge_value(field: Field, value: str | None) -> Verdict | None:
+    """Why the field cannot have this value, None if it can."""
+    if value is None or is_null(field, value):
+        return Verdict("missing_field", field.name, f"{field.name} has no value") if field.required else None
+    if field.type == pa.string():
+        if is_account(field) and not _ACCOUNT.fullmatch(value):
+            return Verdict("bad_account", field.name, f"{field.name} is {shortened(value)}, not 12 digits")
+        return None
+    digits = value.lstrip("0") or "0"  # a number with a thousand digits is not worth converting
+    if _DIGITS.fullmatch(value) and len(digits) < 20 and int(digits) <= largest(field):
+        return None
+    return _bad_number(field, shortened(value))
+
+
+def _bad_number(field: Field, value: str) -> Verdict:
+    if field.type == TIMESTAMP:
+        detail = f"{field.name} is {value}, not seconds or milliseconds since 1970"
+        return Verdict("bad_timestamp", field.name, detail)
+    reason = "bad_port" if field.name in _PORTS else "bad_integer"
+    return Verdict(reason, field.name, f"{field.name} is {value}, not a number from 0 to {largest(field)}")
+
+
+def is_account(field: Field | None) -> bool:
+    """Whether the field is an account: exactly 12 digits, which are no number."""
+    return field is not None and field.indicator is Indicator.ACCOUNT
