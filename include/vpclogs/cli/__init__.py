@@ -1,0 +1,70 @@
+"""The ``vpclogs`` command.
+
+Each command is a module of this package with ``register(commands)``: it adds a parser
+and sets ``run``, a function from the parsed arguments to the exit code. What is
+costly to import is imported inside ``run``, so that ``--help`` comes at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from vpclogs.cli import doctor, load, parse, plan, query, status
+from vpclogs.cli.terminal import UsageError, complain, outside
+from vpclogs.errors import VpcLogsError
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = (doctor, parse, plan, load, status, query)
+"""The command modules, in the order of the help. A new command is one more module here."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns 0 if all is done, 1 if something failed, 2 for wrong usage."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (head, less). Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        complain("stopped by you")
+        return 130
+    except UsageError as error:
+        complain(f"{error}\nsee vpclogs {arguments.command} --help")
+        return 2
+    except VpcLogsError as error:
+        complain(str(error))
+        return 1
+    except Exception as error:
+        if arguments.traceback or not outside(error):
+            raise
+        complain(f"{type(error).__name__}: {error}\n(--traceback shows where)")
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vpclogs",
+        description="AWS VPC DNS query logs and VPC Flow Logs, from S3 to audited Iceberg tables.",
+        epilog="Exit codes: 0 done, 1 something failed and is named on stderr, 2 wrong usage.",
+    )
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="settings (default: $VPCLOGS_CONFIG, then vpclogs.yaml, then config/vpclogs.yaml)",
+    )
+    common.add_argument("--traceback", action="store_true", help="show a stack trace when something fails")
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    for module in COMMANDS:
+        module.register(commands, common)
+    return parser

@@ -1,0 +1,79 @@
+"""``vpclogs doctor``: is all there that a load needs, and what to do where not."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+
+from vpclogs.cli.terminal import Subparsers, many, outside
+
+__all__ = ["register"]
+
+
+def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "doctor",
+        parents=[common],
+        help="check settings, credentials, sources, catalog and ledger",
+        description="Check all that a load needs: the settings, each source's credentials, the listing of one day, "
+        "one object of it, the catalog, the place for staged files, and the ledger. Nothing is loaded. Exit code 1 if "
+        "anything fails.",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the checks, a line each."""
+    from vpclogs.cli import examinations as examine
+    from vpclogs.errors import ConfigError
+    from vpclogs.settings import find_settings, load_settings
+
+    doctor = _Doctor(traceback=arguments.traceback)
+    try:
+        settings = load_settings(arguments.config, os.environ)
+    except ConfigError as error:
+        doctor.say_failed("settings", str(error))
+        return 1
+    path = find_settings(arguments.config, os.environ).resolve()
+    doctor.say_ok("settings", f"{path}, {many(len(settings.sources), 'source')}")
+    for source in settings.sources:
+        patient = examine.SourceUnderTest(source, settings)
+        name = f"source {source.name}"
+        if doctor.check(f"{name}: credentials", patient.credentials) and doctor.check(
+            f"{name}: listing", patient.listing
+        ):
+            doctor.check(f"{name}: one object", patient.one_object)
+    if doctor.check("catalog", lambda: examine.catalog(settings)):
+        doctor.check("staging", lambda: examine.staging(settings))
+    doctor.check("ledger", lambda: examine.ledger(settings))
+    return 1 if doctor.failed else 0
+
+
+class _Doctor:
+    """Prints a line per check, and remembers whether one failed."""
+
+    def __init__(self, *, traceback: bool) -> None:
+        self._traceback = traceback
+        self.failed = False
+
+    def check(self, name: str, examine: Callable[[], str]) -> bool:
+        """Run one check; whether it is well."""
+        try:
+            self.say_ok(name, examine())
+        except Exception as error:
+            if self._traceback or not outside(error):
+                raise
+            self.say_failed(name, str(error))
+            return False
+        return True
+
+    def say_ok(self, name: str, text: str) -> None:
+        """A check that is well."""
+        print(f"OK    {name}: {text}", flush=True)
+
+    def say_failed(self, name: str, text: str) -> None:
+        """A check that failed, and what to do."""
+        self.failed = True
+        print(f"FAIL  {name}: " + text.replace("\n", "\n      "), flush=True)

@@ -1,0 +1,78 @@
+"""``vpclogs load``: the main job in this process, without Airflow."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from vpclogs.cli.progress import progress
+from vpclogs.cli.ranges import add_range, wanted
+from vpclogs.cli.terminal import Subparsers, complain, many, megabytes, say
+from vpclogs.errors import VpcLogsError
+
+if TYPE_CHECKING:
+    from vpclogs.pipeline import Pipeline
+
+__all__ = ["register"]
+
+
+def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "load",
+        parents=[common],
+        help="load what is not loaded yet",
+        description="Plan, stage, audit and publish in this process, without Airflow. What is loaded already is left "
+        "out, so it can be repeated, and beside Airflow's runs. The days are those of the objects' paths, which is "
+        "when AWS delivered them (UTC).",
+    )
+    add_range(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Load; name every partition that was not published."""
+    from vpclogs.clients import client_for
+    from vpclogs.pipeline import Pipeline, utc_now
+    from vpclogs.settings import load_settings
+
+    settings = load_settings(arguments.config, os.environ)
+    options = wanted(arguments, settings)
+    pipeline = Pipeline(settings, client_for=client_for)
+    run_key = f"vpclogs load/{utc_now():%Y-%m-%dT%H:%M:%SZ}/{uuid4().hex[:6]}"
+    say("listing S3 ...")
+    batches = pipeline.plan_days(arguments.log_type, run_key=run_key, **options)
+    try:
+        _stage(pipeline, batches, run_key)
+    except KeyboardInterrupt:
+        say("\nstopped: nothing of this load is published; the same command starts again where the tables are")
+        raise
+    pipeline.audit(run_key)
+    published = pipeline.publish(run_key)
+    if published["published"]:
+        say(f"published {many(len(published['published']), 'partition')}")
+    done = pipeline.verdict(run_key)
+    if done["objects"]:
+        say(f"loaded {many(done['objects'], 'object')}: {many(done['rows'], 'row')}, {done['quarantined']} quarantined")
+    else:
+        say("nothing new: all that S3 has on these days is loaded")
+    return 0
+
+
+def _stage(pipeline: Pipeline, batches: list[dict[str, Any]], run_key: str) -> None:
+    objects = pipeline.ledger.manifests.latest(run_key).objects
+    if not objects:
+        return
+    size = megabytes(sum(item.size for item in objects))
+    say(f"{many(len(objects), 'object')} to load, {size}, {many(len(batches), 'batch', 'batches')}")
+    with progress(len(objects)) as advance:
+        for batch in batches:
+            try:
+                done = pipeline.stage(batch, progress=advance)
+            except (VpcLogsError, OSError) as error:
+                # The partitions of this batch fail their audit; those of the others go on.
+                complain(f"{batch['label']}: {error}")
+                continue
+            advance.batch(batch["label"], done)
