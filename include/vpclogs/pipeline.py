@@ -16,7 +16,7 @@ from vpclogs.audits.audit import audit
 from vpclogs.audits.finding import Finding
 from vpclogs.audits.statistics import merge
 from vpclogs.batches import batch_label, plan_batches
-from vpclogs.errors import PartitionsFailed
+from vpclogs.errors import PartitionsFailed, VpcLogsError
 from vpclogs.fetching import fetch
 from vpclogs.ledger import Ledger
 from vpclogs.manifests import Manifest, Mode
@@ -109,6 +109,7 @@ class Pipeline:
 
         Raises:
             InvalidPartition: the key is not account|region|day.
+            VpcLogsError: neither S3 nor the ledger has any object of the partition.
         """
         partition = Partition.parse(key, log_type)
         found = self.survey(
@@ -118,7 +119,10 @@ class Pipeline:
             region=partition.region,
             all_objects=True,
         )
-        return self._freeze(partition.log_type, found, run_key=run_key, mode=Mode.RELOAD)
+        batches = self._freeze(partition.log_type, found, run_key=run_key, mode=Mode.RELOAD)
+        if not found.objects and not found.failures:
+            self._close_empty(partition, run_key)
+        return batches
 
     def survey_days(
         self,
@@ -261,6 +265,7 @@ class Pipeline:
     ) -> list[dict[str, Any]]:
         limits = self.settings.limits
         self.publisher.complete_open(log_type)
+        self.ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self._clock())
         batches = plan_batches(
             found.objects,
             max_bytes=limits.batch_bytes,
@@ -280,6 +285,16 @@ class Pipeline:
             {"manifest": manifest.id, "batch": number, "label": batch_label(batches, number)}
             for number in range(len(batches))
         ]
+
+    def _close_empty(self, partition: Partition, run_key: str) -> None:
+        if not self.ledger.partitions.status(partition.log_type, only=[partition]):
+            raise VpcLogsError(
+                f"{partition.label}: S3 has no object of this partition, and the ledger knows none. Check the "
+                f"account, the region (for DNS logs the VPC's) and the day, and that a source covers them."
+            )
+        self.ledger.partitions.close(
+            partition, detail="S3 no longer has any of its objects", run_key=run_key, now=self._clock()
+        )
 
     def _fetch(self, source: str, objects: Sequence[LogObject]) -> Iterable[Any]:
         named = next(s for s in self.settings.sources if s.name == source)

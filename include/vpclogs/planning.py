@@ -26,12 +26,14 @@ __all__ = ["Survey", "survey"]
 @dataclass(frozen=True)
 class Survey:
     """``listed`` counts all objects seen, ``objects`` are those to load, with their regions; ``requests``
-    counts the pages listed."""
+    counts the pages listed. ``vanished`` are the ledger's ids of objects that waited to be loaded and that
+    S3 no longer lists."""
 
     objects: tuple[LogObject, ...]
     failures: tuple[ListingFailure, ...]
     listed: int
     requests: int
+    vanished: tuple[int, ...] = ()
 
 
 def survey(
@@ -51,6 +53,7 @@ def survey(
     """
     objects: list[LogObject] = []
     failures: list[ListingFailure] = []
+    vanished: list[int] = []
     listed = requests = 0
     known = ledger.objects.known_scopes()
     for source in sources:
@@ -63,13 +66,17 @@ def survey(
             client, source, days(source), account=account, region=region, known_scopes=known, threads=threads
         )
         failures += _failures(listing, source)
+        if not listing.failures:
+            seen = {item.identity for item in listing.objects}
+            waiting = ledger.objects.unsettled(source.name, days(source), account=account, region=region)
+            vanished += [row.id for row in waiting if row.identity not in seen]
         requests += listing.requests
         found = _with_regions(listing.objects, client, ledger, requester_pays=source.requester_pays)
         wanted = [o for o in found if source.covers_region(o.region or "") or o.region == UNKNOWN_REGION]
         wanted = [o for o in wanted if region in (None, o.region)]
         listed += len(wanted)
         objects += wanted if all_objects else ledger.objects.new(wanted)
-    return Survey(tuple(objects), tuple(failures), listed, requests)
+    return Survey(tuple(objects), tuple(failures), listed, requests, tuple(vanished))
 
 
 def _with_regions(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, insert, select, tuple_, update
@@ -58,6 +58,21 @@ class ObjectBook:
     def settled_in(self, partition: Partition) -> list[Row[Any]]:
         """The settled objects of one partition."""
         query = select(objects).where(within(partition), objects.c.state.in_(SETTLED))
+        with self._database.read() as connection:
+            return list(connection.execute(query))
+
+    def unsettled(
+        self, source: str, days: Sequence[date], *, account: str | None = None, region: str | None = None
+    ) -> list[Row[Any]]:
+        """Objects of a source that were listed under the days and wait to be loaded."""
+        query = select(objects).where(
+            objects.c.source == source,
+            objects.c.day.in_(days),
+            objects.c.state == "listed",
+            objects.c.intent.is_(None),
+            *([objects.c.account == account] if account else []),
+            *([objects.c.region == region] if region else []),
+        )
         with self._database.read() as connection:
             return list(connection.execute(query))
 

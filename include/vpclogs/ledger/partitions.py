@@ -81,6 +81,12 @@ class PartitionBook:
                     newly.append(key)
         return newly
 
+    def close(self, partition: Partition, *, detail: str, run_key: str, now: datetime) -> None:
+        """End a failed partition that has nothing left to load."""
+        values = {"state": "published", "detail": detail, "run_key": run_key, "updated_at": now}
+        with self._database.write() as connection:
+            connection.execute(update(partitions).where(_same(partition)).values(values))
+
     def keep_findings(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Append findings: manifest, log_type, account, region, day, check, severity, message, example, created_at."""
         listed = [dict(row) for row in rows]

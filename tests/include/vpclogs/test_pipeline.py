@@ -15,7 +15,7 @@ import pytest
 from demo.sample import DNS, Sample
 from demo.seaweed import READER, Seaweed
 from tests.factories import row_ids
-from vpclogs.errors import PartitionsFailed
+from vpclogs.errors import PartitionsFailed, VpcLogsError
 from vpclogs.partitions import LogType, Partition
 from vpclogs.pipeline import Pipeline
 from vpclogs.settings import Settings
@@ -249,6 +249,32 @@ def test_a_decompression_bomb_is_refused_whole(make_pipeline, bucket, s3):
     assert (row["reason"], row["p_source_key"]) == ("object_too_large", dns_key("2140"))
 
 
+def reload(pipeline: Pipeline, key: str, run_key: str) -> dict[str, Any]:
+    """One run of the partition DAG."""
+    for batch in pipeline.plan_partition("vpc_dns", key, run_key=run_key):
+        pipeline.stage(batch)
+    pipeline.audit(run_key)
+    pipeline.publish(run_key)
+    return pipeline.verdict(run_key)
+
+
+def test_an_object_deleted_before_it_was_loaded_is_gone_not_pending(make_pipeline, bucket, s3):
+    put_lines(s3, bucket, dns_key("2140"), [event()])
+    pipeline = make_pipeline()
+    pipeline.plan("vpc_dns", run_key="a run that never went on")
+    s3.delete_object(Bucket=bucket, Key=dns_key("2140"))
+
+    reload(pipeline, "123456789012|us-west-2|2022-10-07", "reload")
+
+    (status,) = pipeline.ledger.partitions.status(LogType.VPC_DNS)
+    assert (status.certificate.gone, status.certificate.pending) == (1, 0)
+
+
+def test_a_reload_of_a_partition_that_nobody_knows_says_what_to_check(make_pipeline):
+    with pytest.raises(VpcLogsError, match="S3 has no object of this partition"):
+        reload(make_pipeline(), "123456789012|us-west-2|2022-10-07", "reload")
+
+
 def test_a_reload_of_one_partition_leaves_the_same_rows(make_pipeline, bucket, s3):
     sample = Sample(seed=9, days=DAYS, scale=0.02)
     sample.write(s3, bucket)
@@ -259,11 +285,7 @@ def test_a_reload_of_one_partition_leaves_the_same_rows(make_pipeline, bucket, s
     )
     key = pipeline.ledger.partitions.status(LogType.VPC_DNS)[0].partition.key
 
-    for batch in pipeline.plan_partition("vpc_dns", key, run_key="reload"):
-        pipeline.stage(batch)
-    pipeline.audit("reload")
-    pipeline.publish("reload")
-    assert pipeline.verdict("reload")["partitions"] == 1
+    assert reload(pipeline, key, "reload")["partitions"] == 1
 
     assert row_ids(pipeline.warehouse) == ids
     assert Partition.parse(key, "vpc_dns") in [s.partition for s in pipeline.ledger.partitions.status(LogType.VPC_DNS)]
