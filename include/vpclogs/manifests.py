@@ -18,6 +18,7 @@ class Mode(StrEnum):
 
     ADD = "add"  # new objects join what is there
     RELOAD = "reload"  # the partition is rebuilt and swapped in
+    REPLAY = "replay"  # records of the quarantine that parse now move to the table
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from vpclogs.ledger import Ledger
 from vpclogs.ledger.intents import Intent, Plan, Removal
 from vpclogs.ledger.objects import SETTLED
 from vpclogs.manifests import Manifest, Mode
+from vpclogs.moves import plan_moves
 from vpclogs.partitions import LogType, Partition
 from vpclogs.restaging import carry_over, without_objects
 from vpclogs.warehouse import QUARANTINE, Warehouse, equals, in_partition
@@ -98,16 +99,20 @@ class Publisher:
             for outcome in result.outcomes
             if outcome.partition in passed and outcome.state in SETTLED
         ]
+        if manifest.mode is Mode.REPLAY:
+            outcomes = []  # its objects are settled already
         for _ in range(_ATTEMPTS):
             self.complete_open(manifest.log_type)
             versions = self._ledger.intents.versions(manifest.log_type, sorted(passed))
             plan = self._plan(manifest, files, passed)
+            if plan is None:
+                return None
             claimed = self._ledger.intents.claim(
                 plan,
                 outcomes,
                 manifest=manifest.id,
                 log_type=manifest.log_type,
-                versions=versions,
+                versions={key: versions[key] for key in plan.partitions},
                 now=self._clock(),
             )
             if isinstance(claimed, Intent):
@@ -121,7 +126,9 @@ class Publisher:
                     return None
         raise PublishConflict(f"run {manifest.run_key}: other publishers were faster {_ATTEMPTS} times; try again")
 
-    def _plan(self, manifest: Manifest, files: Sequence[StagedFile], passed: frozenset[str]) -> Plan:
+    def _plan(self, manifest: Manifest, files: Sequence[StagedFile], passed: frozenset[str]) -> Plan | None:
+        if manifest.mode is Mode.REPLAY:
+            return plan_moves(self._warehouse, manifest, files, stem=_stem(manifest))
         partitions = [partition for partition in manifest.partitions if partition.key in passed]
         by_table = {name: [f.path for f in files if f.table == name] for name in (manifest.log_type, QUARANTINE)}
         removals: list[Removal] = []
@@ -196,8 +203,8 @@ class Publisher:
 
     def _commit(self, intent: Intent, name: str) -> bool:
         """Whether the intent is still open afterwards, with its changes to this table committed."""
-        files = intent.plan.files.get(name, [])
-        if not files and not intent.plan.removals:
+        files, removals = intent.plan.files.get(name, []), intent.plan.removals_in(name)
+        if not files and not removals:
             return True
         for attempt in range(_ATTEMPTS):
             # This order matters, see the module's docstring: load, ask the ledger, search, commit.
@@ -213,9 +220,9 @@ class Publisher:
             }
             try:
                 with table.transaction() as transaction, warnings.catch_warnings():
-                    if intent.plan.removals:
+                    if removals:
                         warnings.filterwarnings("ignore", "Delete operation did not match")  # that is fine
-                        condition = _removed(intent.plan.removals, intent.log_type, name)
+                        condition = _removed(removals, intent.log_type, name)
                         transaction.delete(condition, snapshot_properties=properties)
                     if files:
                         transaction.add_files(files, snapshot_properties=properties, check_duplicate_files=False)

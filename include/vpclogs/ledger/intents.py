@@ -29,10 +29,14 @@ __all__ = ["Contested", "Intent", "IntentBook", "Removal"]
 
 
 class Removal(msgspec.Struct, frozen=True):
-    """Rows that a publish takes out: a whole partition, or the given objects' (bucket, key) of it."""
+    """Rows that a publish takes out: a whole partition, or the given objects' (bucket, key) of it.
+
+    ``table`` is the one table that it is about; without it, all are.
+    """
 
     partition: str
     keys: list[tuple[str, str]] | None = None
+    table: str | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -45,6 +49,11 @@ class Plan(msgspec.Struct, frozen=True):
     files: dict[str, list[str]]  # by table
     removals: list[Removal] = []
     replaced: list[int] = []  # ids of objects whose rows the removals take out for good
+    moved: dict[str, int] = {}  # by identity of the object: records that go from the quarantine to the table
+
+    def removals_in(self, table: str) -> list[Removal]:
+        """The removals that are about a table."""
+        return [removal for removal in self.removals if removal.table in (None, table)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +96,13 @@ class IntentBook:
     ) -> Intent | Contested:
         """Claim the objects and write the intent, all or nothing.
 
-        ``versions`` are the partition versions that the plan was made from; only a
-        reload depends on them.
+        ``versions`` are the partition versions that the plan was made from; a plan that
+        takes rows out depends on them.
         """
         with self._database.write() as connection:
             if connection.scalar(select(intents.c.seq).where(intents.c.log_type == log_type, intents.c.open).limit(1)):
                 return Contested(open_intents=True)
-            if plan.mode is Mode.RELOAD and self._versions(connection, log_type, plan.partitions) != dict(versions):
+            if plan.mode is not Mode.ADD and self._versions(connection, log_type, plan.partitions) != dict(versions):
                 return Contested(partition_changed=True)
             if plan.mode is Mode.ADD and (taken := self._taken(connection, [o.identity for o in outcomes])):
                 return Contested(identities=taken)
@@ -145,8 +154,9 @@ class IntentBook:
                     .where(objects.c.id == object_id)
                     .values(state="replaced", intent=None, settled_at=now)
                 )
+            _count_moved(connection, intent.plan.moved)
             for key in intent.plan.partitions:
-                _bump(connection, Partition.parse(key, intent.log_type), intent.plan.run_key, now)
+                _bump(connection, Partition.parse(key, intent.log_type), intent.plan, now)
 
     def abandon(self, intent: Intent) -> None:
         """Forget an intent that was not committed anywhere and never will be; free its objects."""
@@ -219,6 +229,16 @@ def _claim_objects(connection: Connection, seq: int, outcomes: Sequence[ObjectOu
     connection.execute(statement, rows)
 
 
+def _count_moved(connection: Connection, moved: Mapping[str, int]) -> None:
+    if moved:
+        statement = (
+            update(objects)
+            .where(objects.c.identity == bindparam("of"))
+            .values(rows=objects.c.rows + bindparam("n"), refused=objects.c.refused - bindparam("n"))
+        )
+        connection.execute(statement, [{"of": identity, "n": count} for identity, count in moved.items()])
+
+
 def _same(partition: Partition) -> Any:
     return and_(
         partitions.c.log_type == partition.log_type,
@@ -228,8 +248,10 @@ def _same(partition: Partition) -> Any:
     )
 
 
-def _bump(connection: Connection, partition: Partition, run_key: str, now: datetime) -> None:
-    values = {"state": "published", "detail": "", "run_key": run_key, "updated_at": now}
+def _bump(connection: Connection, partition: Partition, plan: Plan, now: datetime) -> None:
+    values = {"state": "published", "detail": "", "run_key": plan.run_key, "updated_at": now}
+    if plan.mode is Mode.REPLAY:  # that settles no object: a partition that failed before has failed still
+        values = {"updated_at": now}
     changed = connection.execute(
         update(partitions).where(_same(partition)).values(version=partitions.c.version + 1, **values)
     )
