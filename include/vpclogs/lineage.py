@@ -116,6 +116,7 @@ def _quarantine_row(
         "field": record.field,
         "raw": exact,
         "raw_bytes": None if is_text else record.raw,
+        "header": record.header,
         "raw_complete": record.start < 0 or record.end - record.start == len(record.raw),
         # a row of a Parquet object has no place in bytes
         "start": None if record.start < 0 else record.start,

@@ -47,6 +47,7 @@ _TRANSIT_GATEWAY = frozenset(
     ]
 )
 
+_MAX_KEPT = 4096  # characters; the line of all fields that AWS has is a fifth of that
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 _CLOUDWATCH = re.compile(rb"\s*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*\s")
 
@@ -56,6 +57,12 @@ class FlowHeader:
     """The names of a file's columns, in its order, all different."""
 
     names: tuple[str, ...]
+
+    @cached_property
+    def text(self) -> str | None:
+        """The header line, to be kept with refused records; None if nobody would want it with each of them."""
+        line = " ".join(self.names)
+        return line if len(line) <= _MAX_KEPT else None
 
     @cached_property
     def fields(self) -> tuple[Field | None, ...]:

@@ -7,7 +7,7 @@ is judged again line by line, for the exact reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -30,6 +30,7 @@ _first_header = lru_cache(maxsize=256)(first_header)  # the objects of one flow 
 class _Reading:
     """What is read of one block under one header. ``headers`` are header lines among its lines."""
 
+    header: FlowHeader
     rows: pa.Table
     lines: Lines
     refused: list[tuple[int, Verdict]] = field(default_factory=list)
@@ -78,7 +79,10 @@ class FlowTextParser:
             objects=objects,
             lines=block.line_numbers[lines],
             refused=[
-                block.refuse(line, verdict.reason, verdict.field, verdict.detail, self._limits)
+                replace(
+                    block.refuse(line, verdict.reason, verdict.field, verdict.detail, self._limits),
+                    header=reading.header.text,
+                )
                 for reading in readings
                 for line, verdict in reading.refused
             ],
@@ -142,10 +146,10 @@ class FlowTextParser:
     ) -> _Reading:
         text, lines, refused = join_lines(block, segments, odd)
         if not len(lines):
-            return _Reading(ROWS.empty_table(), lines, refused)
+            return _Reading(header, ROWS.empty_table(), lines, refused)
         rows, uneven, bad = self._rows(text, header, exact=exact)
         kept = np.delete(lines, uneven) if uneven else lines
-        reading = _Reading(rows, kept, refused)
+        reading = _Reading(header, rows, kept, refused)
         flagged = [*lines[uneven].tolist(), *kept[bad].tolist()]
         if len(bad):
             reading.lines = np.delete(kept, bad)

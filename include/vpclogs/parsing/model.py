@@ -38,7 +38,7 @@ class ObjectState(StrEnum):
     FAILED = "failed"  # could not be read now; the partition fails, a rerun tries again
 
 
-class ObjectUnreadable(Exception):  # noqa: N818  (a fate of one object, not a fault of the program)
+class ObjectUnreadable(Exception):
     """Raised by whatever reads or parses one object when none of its records can count.
 
     A chunk iterator raises it for what it met (gone, changed, denied, throttled); a
@@ -81,7 +81,8 @@ class Refused:
     ``line`` is 1-based in the decompressed object (for Parquet: the row).
     ``start`` and ``end`` are the half-open byte range in the decompressed object
     (-1 for Parquet). ``raw`` may be cut to `ParseLimits.max_kept_raw_bytes`; then
-    ``end - start`` is larger than ``len(raw)``.
+    ``end - start`` is larger than ``len(raw)``. ``header`` is the header line that a flow
+    record in text stands under, without which it cannot be read again.
     """
 
     object: int
@@ -92,6 +93,7 @@ class Refused:
     raw: bytes
     start: int
     end: int
+    header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,7 @@ QUARANTINE_FIELDS: tuple[Field, ...] = (
         "object was refused whole.",
     ),
     Field("raw_bytes", pa.binary(), "The record's bytes, only if they are not valid UTF-8."),
+    Field("header", pa.string(), "The header line that a flow record in text stands under; it is read by that."),
     Field("raw_complete", pa.bool_(), "Whether `raw` is all of the record.", required=True),
     Field("start", pa.int64(), "First byte of the record in the decompressed object; null for Parquet."),
     Field("end", pa.int64(), "The byte after the record's last."),
