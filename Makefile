@@ -45,6 +45,11 @@ lock: setup ## compile requirements*.in to requirements*.txt (LOCK_FLAGS=--upgra
 		requirements.in --output-file requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header $(LOCK_FLAGS) \
 		requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header $(LOCK_FLAGS) \
+		requirements-bench.in --output-file requirements-bench.txt
 
-bench: setup ## compare speed and memory with other tools; writes benchmarks/RESULTS.md
-	@$(BIN)/python -m benchmarks
+bench: setup var/bench/venv ## compare speed and memory with other tools; writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks $(BENCH_FLAGS)
+
+var/bench/venv: requirements-bench.txt
+	@$(BIN)/python -m venv $@ && $@/bin/python -m pip install --quiet -r requirements-bench.txt && touch $@

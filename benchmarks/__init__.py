@@ -1,0 +1,1 @@
+"""Benchmarks: the whole job of vpclogs beside the bare read-and-write of other tools, on the same files."""
