@@ -55,6 +55,6 @@ def _strictest(limits: Sequence[AuditThresholds]) -> AuditThresholds:
     lowest = {name: min(getattr(one, name) for one in limits) for name in numbers}
     loudest = {}
     for check in CHECKS:
-        levels = [one.severities.get(check.name, check.severity) for one in limits]
-        loudest[check.name] = max(levels, key=lambda level: -1 if level == "off" else Severity(level).rank)
+        levels = [one.severities.get(check.name, check.severity.value) for one in limits]
+        loudest[check.name] = max(levels, key=("off", *Severity).index)
     return AuditThresholds(**lowest, severities=loudest)

@@ -15,8 +15,8 @@ class Expectations:
 
     ``filled`` have a value on every record, ``filled_by_traffic`` on every record that
     describes traffic; both only where the object's format has the column at all.
-    ``record`` tells two records apart, ``comparable`` are those of them without which
-    it cannot. ``spread`` are cheap columns that differ between neighbouring records.
+    ``record`` tells two records apart, unless one of ``comparable`` lacks a value that is
+    due. ``spread`` are cheap columns that differ between neighbouring records.
     """
 
     account: str
@@ -28,7 +28,6 @@ class Expectations:
     versions: frozenset[str]
     status: str | None = None  # the column that says that a record describes no traffic
     filled_by_traffic: tuple[str, ...] = ()
-    comparable_traffic: tuple[str, ...] = ()
 
 
 _DNS_RECORD = ("query_name", "query_type", "query_class", "rcode", "srcaddr", "srcport", "transport")
@@ -39,7 +38,7 @@ EXPECTATIONS = {
         account="account_id",
         region="region",
         filled=("account_id", "region", "vpc_id", "query_timestamp", *_DNS_RECORD),
-        record=("query_timestamp", "vpc_id", *_DNS_RECORD),
+        record=("query_timestamp", "vpc_id", "query_name", "query_type", "srcaddr", "srcport", "transport"),
         comparable=("vpc_id", "srcaddr", "srcport"),
         spread=("query_timestamp", "srcport"),
         versions=frozenset({"1.000000", "1.100000"}),
@@ -51,10 +50,9 @@ EXPECTATIONS = {
         filled=("start", "end", "status"),
         filled_by_traffic=(*_FLOW_TUPLE, "packets", "bytes", "action", "vpcId", "subNetId"),
         # Not pktSrcAddr and the like: two flow logs of different format deliver the same record.
-        record=("interfaceId", *_FLOW_TUPLE, "packets", "bytes", "start", "end", "action", "status"),
-        comparable=("interfaceId",),
-        comparable_traffic=("srcAddr", "dstAddr", "srcPort", "dstPort"),
-        spread=("start", "srcPort", "bytes"),
+        record=("interfaceId", *_FLOW_TUPLE, "packets", "bytes", "start", "end"),
+        comparable=("interfaceId", "srcAddr", "dstAddr", "srcPort", "dstPort", "status"),
+        spread=("start", "bytes"),
         # The highest version among the chosen fields; 6 is transit gateway only.
         versions=frozenset(str(version) for version in range(2, 12)),
         status="status",

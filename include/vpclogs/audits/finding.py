@@ -9,16 +9,11 @@ __all__ = ["Finding", "Severity"]
 
 
 class Severity(StrEnum):
-    """How much a finding matters."""
+    """How much a finding matters, from least to most."""
 
     INFO = "info"  # good to know; nothing to do now
     WARNING = "warning"  # published, and somebody should look
     ERROR = "error"  # the partition is not published
-
-    @property
-    def rank(self) -> int:
-        """0 for info to 2 for error."""
-        return list(Severity).index(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +24,3 @@ class Finding:
     severity: Severity
     message: str
     example: str | None = None
-
-    @property
-    def blocks(self) -> bool:
-        """Whether it keeps the partition from being published."""
-        return self.severity is Severity.ERROR

@@ -5,8 +5,7 @@ They are cheap while all is as expected, and spend time only on what is not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,8 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vpclogs.audits.columns import Mask, all_equal, contiguous, unexpected, value_counts, value_mask
-from vpclogs.audits.expectations import EXPECTATIONS, Expectations
+from vpclogs.audits.columns import Mask, all_equal, contiguous, unexpected, valid_mask, value_counts, value_mask
+from vpclogs.audits.expectations import EXPECTATIONS
 from vpclogs.audits.partition_statistics import PartitionStatistics
 from vpclogs.audits.tally import Tally
 from vpclogs.objects import LogObject
@@ -25,37 +24,56 @@ from vpclogs.schemas.model import LogSchema
 __all__ = ["Observed", "observe_rows"]
 
 _HOUR = 3_600_000_000  # microseconds
+_MOST_EXAMPLES = 10
 _NEAR = 48  # hours from the day within which events are counted by the hour, beyond by the day
 _FURTHEST = 24 * 32  # hours; what is further away is counted as that far
 
 
-@dataclass(frozen=True)
 class Observed:
     """Rows of one partition, with the object of each (an index into ``listed``)."""
 
-    partition: Partition
-    schema: LogSchema
-    rows: pa.Table
-    objects: npt.NDArray[np.int32]
-    listed: Sequence[LogObject]
+    def __init__(
+        self,
+        partition: Partition,
+        rows: pa.Table,
+        objects: npt.NDArray[np.int32],
+        listed: Sequence[LogObject],
+    ) -> None:
+        self.partition = partition
+        self.expect = EXPECTATIONS[partition.log_type]
+        self.objects = objects
+        self._listed = listed
+        self._rows = rows
+        self._columns: dict[str, pa.Array] = {}
 
-    @property
-    def expect(self) -> Expectations:
-        return EXPECTATIONS[self.partition.log_type]
+    def __len__(self) -> int:
+        return len(self.objects)
 
-    def column(self, name: str) -> pa.Array | None:
-        """A column, None if the table does not have it or all of it is null."""
-        column = contiguous(self.rows, name)
-        return None if column is None or column.null_count == len(column) else column
+    def column(self, name: str) -> pa.Array:
+        """A column, in one piece."""
+        if name not in self._columns:
+            self._columns[name] = contiguous(self._rows.column(name))
+        return self._columns[name]
+
+    def with_values(self, name: str) -> pa.Array | None:
+        """A column, or None if all of it is null."""
+        column = self.column(name)
+        return None if column.null_count == len(column) else column
 
     def key(self, where: Mask) -> str:
         """The key of the object of the first row of a mask."""
-        return self.listed[int(self.objects[np.argmax(where)])].key
+        return self._listed[int(self.objects[np.argmax(where)])].key
+
+    def begins(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+        """The first 32 bits of the identity of some rows' objects."""
+        used, places = np.unique(self.objects[rows], return_inverse=True)
+        begins = [int(self._listed[int(ordinal)].identity[:8], 16) for ordinal in used]
+        return np.array(begins, np.uint32)[places]
 
 
-def observe_rows(seen: PartitionStatistics, part: Observed) -> None:
+def observe_rows(seen: PartitionStatistics, part: Observed, schema: LogSchema) -> None:
     """Run all observers over rows, of which there is at least one."""
-    seen.rows += len(part.rows)
+    seen.rows += len(part)
     idle = _observe_statuses(seen, part)
     _observe_times(seen, part)
     for name in part.expect.filled:
@@ -65,27 +83,22 @@ def observe_rows(seen: PartitionStatistics, part: Observed) -> None:
     _observe_origin(seen.accounts, part, part.expect.account, part.partition.account)
     if part.partition.region != UNKNOWN_REGION:
         _observe_origin(seen.regions, part, part.expect.region, part.partition.region)
-    _observe_values(seen, part)
-    identities = np.array([int(item.identity[:8], 16) for item in part.listed], np.uint32)
-    seen.sample.add(part.rows, identities[part.objects], part.expect)
+    _observe_values(seen, part, schema)
+    seen.sample.add(part.column, part.expect, part.begins)
 
 
 def _observe_statuses(seen: PartitionStatistics, part: Observed) -> int:
     """Count the statuses; give the number of records that describe no traffic."""
-    if part.expect.status is None or (column := part.column(part.expect.status)) is None:
+    if part.expect.status is None:
         return 0
+    column = part.column(part.expect.status)
     counts = value_counts(column)
-    for status, count in counts.items():
-        # finding an example costs a pass, so only for the first time
-        known = seen.statuses.of(status) > 0
-        seen.statuses.add(status, count, None if known else part.key(value_mask(column, status)))
+    _count(seen.statuses, part, column, counts)
     return sum(counts.values()) - counts.get("OK", 0)
 
 
 def _observe_times(seen: PartitionStatistics, part: Observed) -> None:
-    column = contiguous(part.rows, "p_event_time")
-    assert column is not None  # noqa: S101 - all parsed rows have it
-    times = column.view(pa.int64())
+    times = part.column("p_event_time").view(pa.int64())
     bounds = pc.min_max(times)
     day = part.partition.day
     midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000
@@ -95,21 +108,22 @@ def _observe_times(seen: PartitionStatistics, part: Observed) -> None:
     hours = np.where((hours < -_NEAR) | (hours >= 24 + _NEAR), hours // 24 * 24, hours)
     outside = hours[(hours < 0) | (hours >= 24)]
     for hour, count in zip(*np.unique(outside, return_counts=True), strict=True):
-        seen.off_hours.add(str(hour), int(count), part.key(hours == hour))
+        name = str(hour)
+        seen.off_hours.add(name, int(count), None if name in seen.off_hours.names else part.key(hours == hour))
 
 
 def _observe_nulls(seen: PartitionStatistics, part: Observed, name: str, idle: int) -> None:
     """Count nulls of one column; `idle` is how many rows may be null there because they describe no traffic."""
-    column = part.column(name)
+    column = part.with_values(name)
     if column is None:
         return  # the format of these objects leaves the field out
     if column.null_count <= idle:
         seen.due.add(name, len(column) - idle)
         return
-    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    valid = valid_mask(column)
     due = np.ones(len(column), np.bool_)
-    if idle and part.expect.status and (status := part.column(part.expect.status)) is not None:
-        due = value_mask(status, "OK")
+    if idle and part.expect.status:
+        due = value_mask(part.column(part.expect.status), "OK")
     # objects that have no value at all: their format leaves the field out
     has_field = np.bincount(part.objects, valid) > 0
     due &= has_field[part.objects]
@@ -120,19 +134,20 @@ def _observe_nulls(seen: PartitionStatistics, part: Observed, name: str, idle: i
 
 
 def _observe_origin(tally: Tally, part: Observed, name: str, path: str) -> None:
-    column = part.column(name)
-    if column is None or all_equal(column, path):
-        return
-    for value, count in value_counts(column).items():
-        if value != path:
-            tally.add(value, count, part.key(value_mask(column, value)))
+    column = part.with_values(name)
+    if column is not None and not all_equal(column, path):
+        _count(tally, part, column, {value: count for value, count in value_counts(column).items() if value != path})
 
 
-def _observe_values(seen: PartitionStatistics, part: Observed) -> None:
-    for field in part.schema.fields:
-        if not field.values or field.name == part.expect.status:
-            continue
-        if not (pa.types.is_string(field.type) and (column := part.column(field.name)) is not None):
-            continue
-        for value, count in unexpected(column, field.values).items():
-            seen.unknown_values.add(f"{field.name}={value}", count, part.key(value_mask(column, value)))
+def _observe_values(seen: PartitionStatistics, part: Observed, schema: LogSchema) -> None:
+    for field in schema.fields:
+        if field.values and (column := part.with_values(field.name)) is not None:
+            _count(seen.unknown_values, part, column, unexpected(column, field.values), prefix=f"{field.name}=")
+
+
+def _count(tally: Tally, part: Observed, column: pa.Array, counts: Mapping[str, int], *, prefix: str = "") -> None:
+    """Add counts of a column's values, the most frequent first."""
+    for value, count in sorted(counts.items(), key=lambda item: -item[1]):
+        # to find an example costs a pass over the column, and there may be as many values as rows
+        wanted = len(tally.names) < _MOST_EXAMPLES and prefix + value not in tally.names
+        tally.add(prefix + value, count, part.key(value_mask(column, value)) if wanted else None)

@@ -8,6 +8,7 @@ shrinks as the partition grows.
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,17 +16,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from vpclogs.audits.columns import Mask, contiguous, value_mask
+from vpclogs.audits.columns import Mask, valid_mask, value_mask
 from vpclogs.audits.expectations import Expectations
-from vpclogs.audits.hashing import Words, row_hashes
+from vpclogs.audits.hashing import Words, exact, spread
 
 __all__ = ["CAPACITY", "Repeats", "Sample"]
 
 CAPACITY = 1024
 """Records kept. Each is twelve bytes that go through the ledger, for every batch of a partition."""
 
-_UPPER, _LOWER = np.uint64(32), np.uint64(0xFFFFFFFF)
-_Objects = npt.NDArray[np.uint32]
+_MOST_HALVINGS = 32  # all that the upper half has bits for
+_LOWER = np.uint64(0xFFFFFFFF)
+
+Columns = Callable[[str], pa.Array]
+Rows = npt.NDArray[np.int64]
+Objects = npt.NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,39 +57,42 @@ class Sample:
     kept; the lower 32 are of all columns, and are made only for what is kept.
     """
 
-    def __init__(self, halvings: int = 0, hashes: Words | None = None, objects: _Objects | None = None) -> None:
-        self.halvings = halvings
-        self.hashes = np.zeros(0, np.uint64) if hashes is None else hashes
-        self.objects = np.zeros(0, np.uint32) if objects is None else objects
+    def __init__(self, halvings: int = 0, hashes: Words | None = None, objects: Objects | None = None) -> None:
+        self._halvings = halvings
+        self._hashes = np.zeros(0, np.uint64) if hashes is None else hashes
+        self._objects = np.zeros(0, np.uint32) if objects is None else objects
 
-    def add(self, rows: pa.Table, objects: _Objects, expect: Expectations) -> None:
-        """Take rows into account; ``objects`` has the begin of the identity of each row's object."""
-        upper = row_hashes([contiguous(rows, name) for name in expect.spread], len(rows), whole_texts=False) >> _UPPER
-        kept = np.flatnonzero(upper < self._limit)
-        while len(kept) + len(self.hashes) > CAPACITY and self.halvings < 32:
+    def add(self, columns: Columns, expect: Expectations, begins: Callable[[Rows], Objects]) -> None:
+        """Take rows into account. ``begins`` gives, for some rows, the first 32 bits of their objects' identities."""
+        hashes = spread(columns(name) for name in expect.spread)
+        kept = np.flatnonzero(hashes < self._limit)
+        while len(kept) + len(self._hashes) > CAPACITY and self._halvings < _MOST_HALVINGS:
             self._halve()
-            kept = kept[upper[kept] < self._limit]
+            kept = kept[hashes[kept] < self._limit]
         if len(kept) == 0:
             return
-        picked = rows.select([name for name in expect.record if name in rows.column_names]).take(pa.array(kept))
-        lower = row_hashes([contiguous(picked, name) for name in expect.record], len(kept), whole_texts=True) & _LOWER
+        picked = {name: columns(name) for name in (*expect.record, *expect.comparable)}
+        if len(kept) < len(hashes):
+            places = pa.array(kept)
+            picked = {name: column.take(places) for name, column in picked.items()}
         fit = _comparable(picked, expect)
-        self.hashes = np.concatenate([self.hashes, ((upper[kept] << _UPPER) | lower)[fit]])
-        self.objects = np.concatenate([self.objects, objects[kept][fit]])
+        lower = exact(picked[name] for name in expect.record) & _LOWER
+        self._hashes = np.append(self._hashes, ((hashes[kept] & ~_LOWER) | lower)[fit])
+        self._objects = np.append(self._objects, begins(kept)[fit])
 
     def update(self, other: Sample) -> None:
         """Take over what another sample holds."""
-        self.hashes = np.concatenate([self.hashes, other.hashes])
-        self.objects = np.concatenate([self.objects, other.objects])
-        self.halvings = max(self.halvings, other.halvings) - 1
+        self._hashes = np.concatenate([self._hashes, other._hashes])
+        self._objects = np.concatenate([self._objects, other._objects])
+        self._halvings = max(self._halvings, other._halvings) - 1
         self._halve()
-        while len(self.hashes) > CAPACITY and self.halvings < 32:
+        while len(self._hashes) > CAPACITY and self._halvings < _MOST_HALVINGS:
             self._halve()
 
     def repeats(self) -> Repeats:
         """Count the records that are in two objects. Copies within one object are not meant."""
-        order = np.lexsort((self.objects, self.hashes))
-        hashes, objects = self.hashes[order], self.objects[order]
+        order = np.lexsort((self._objects, self._hashes))
+        hashes, objects = self._hashes[order], self._objects[order]
         same = hashes[1:] == hashes[:-1]
         again = np.flatnonzero(same & (objects[1:] != objects[:-1]))
         within = int(np.count_nonzero(same)) - len(again)
@@ -94,9 +102,9 @@ class Sample:
     def to_json(self) -> dict[str, Any]:
         """For the ledger."""
         return {
-            "halvings": self.halvings,
-            "hashes": base64.b64encode(self.hashes.astype("<u8").tobytes()).decode(),
-            "objects": base64.b64encode(self.objects.astype("<u4").tobytes()).decode(),
+            "halvings": self._halvings,
+            "hashes": base64.b64encode(self._hashes.astype("<u8").tobytes()).decode(),
+            "objects": base64.b64encode(self._objects.astype("<u4").tobytes()).decode(),
         }
 
     @classmethod
@@ -108,28 +116,19 @@ class Sample:
 
     @property
     def _limit(self) -> np.uint64:
-        return np.uint64(1 << (32 - self.halvings))
+        return np.uint64(((1 << 64) - 1) >> self._halvings)
 
     def _halve(self) -> None:
-        self.halvings += 1
-        keep = (self.hashes >> _UPPER) < self._limit
-        self.hashes, self.objects = self.hashes[keep], self.objects[keep]
+        self._halvings += 1
+        keep = self._hashes < self._limit
+        self._hashes, self._objects = self._hashes[keep], self._objects[keep]
 
 
-def _comparable(rows: pa.Table, expect: Expectations) -> Mask:
+def _comparable(columns: Mapping[str, pa.Array], expect: Expectations) -> Mask:
     """Rows with all that it takes to tell two records apart."""
-    fit = _filled(rows, expect.comparable)
-    if expect.status is None or (status := contiguous(rows, expect.status)) is None:
-        return fit
-    return fit & (_filled(rows, expect.comparable_traffic) | ~value_mask(status, "OK"))
-
-
-def _filled(rows: pa.Table, names: tuple[str, ...]) -> Mask:
-    filled = np.ones(len(rows), np.bool_)
-    for name in names:
-        column = contiguous(rows, name)
-        if column is None:
-            return np.zeros(len(rows), np.bool_)
-        if column.null_count:
-            filled &= column.is_valid().to_numpy(zero_copy_only=False)
-    return filled
+    fit = np.ones(len(columns[expect.record[0]]), np.bool_)
+    idle = ~value_mask(columns[expect.status], "OK") if expect.status else ~fit
+    for name in expect.comparable:
+        if columns[name].null_count:
+            fit &= valid_mask(columns[name]) | (idle if name in expect.filled_by_traffic else False)
+    return fit

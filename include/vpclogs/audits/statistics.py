@@ -40,7 +40,7 @@ class Statistics:
         self._seen.refused += len(parsed.refused)
         if len(parsed.rows):
             self._observe_order(parsed)
-            observe_rows(self._seen, Observed(self._partition, self._schema, parsed.rows, parsed.objects, listed))
+            observe_rows(self._seen, Observed(self._partition, parsed.rows, parsed.objects, listed), self._schema)
 
     def observe_end(self, item: LogObject, end: ObjectEnd) -> None:
         """Take the fate of one object into account."""

@@ -2,19 +2,58 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from vpclogs.audits.finding import Severity
-
-__all__ = ["AuditSettings", "AuditThresholds"]
+__all__ = ["CHECK_NAMES", "AuditSettings", "AuditThresholds"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 """0 to 1 of a partition's records, unless it says objects."""
 
-Level = Severity | Literal["off"]
+CHECK_NAMES = (
+    "missing_objects",
+    "failed_objects",
+    "repeated_row_ids",
+    "lost_records",
+    "mostly_refused",
+    "refused_objects",
+    "other_logs",
+    "gone_objects",
+    "changed_objects",
+    "empty_objects",
+    "copied_objects",
+    "quarantined_share",
+    "nothing_loaded",
+    "repeated_records",
+    "null_values",
+    "late_events",
+    "early_events",
+    "misdated_events",
+    "foreign_accounts",
+    "foreign_regions",
+    "unknown_versions",
+    "unknown_fields",
+    "unknown_values",
+    "skipdata_share",
+)
+"""Every check. The checks themselves are heavy to import, and a configuration is read often."""
+
+
+def _check_name(name: str) -> str:
+    if name not in CHECK_NAMES:
+        close = difflib.get_close_matches(name, CHECK_NAMES, 1)
+        raise ValueError(f"no check has this name{f', did you mean {close[0]}' if close else ''}: see docs/quality.md")
+    return name
+
+
+CheckName = Annotated[str, AfterValidator(_check_name)]
+Level = Annotated[
+    Literal["info", "warning", "error", "off"], BeforeValidator(lambda value: "off" if value is False else value)
+]
+"""A severity or none. Plain ``off`` is a false in YAML."""
 
 
 class AuditThresholds(BaseModel):
@@ -38,7 +77,7 @@ class AuditThresholds(BaseModel):
     max_misdated_share: Share = 0.01
     max_foreign_region_share: Share = 0.01
     max_skipdata_share: Share = 0.01
-    severities: Mapping[str, Level] = Field(default_factory=dict)
+    severities: Mapping[CheckName, Level] = Field(default_factory=dict)
 
 
 class AuditSettings(AuditThresholds):
