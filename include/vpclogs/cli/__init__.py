@@ -11,10 +11,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 from vpclogs.cli import doctor, load, parse, plan, query, status
-from vpclogs.cli.terminal import UsageError, complain, outside
+from vpclogs.cli.terminal import RESULTS, UsageError, complain, outside
 from vpclogs.errors import VpcLogsError
 
 __all__ = ["COMMANDS", "main"]
@@ -27,11 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 if all is done, 1 if something failed, 2 for wrong usage."""
     arguments = _parser().parse_args(argv)
     try:
-        code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        with redirect_stdout(sys.stderr):
+            code: int = arguments.run(arguments)
+        RESULTS.flush()
     except BrokenPipeError:
         # Whoever read our output has seen enough (head, less). Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), RESULTS.fileno())
         return 0
     except KeyboardInterrupt:
         complain("stopped by you")

@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Callable
 
-from vpclogs.cli.terminal import Subparsers, many, outside
+from vpclogs.cli.terminal import Subparsers, many, outside, tell
 
 __all__ = ["register"]
 
@@ -26,7 +26,6 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the checks, a line each."""
-    from vpclogs.cli import examinations as examine
     from vpclogs.errors import ConfigError
     from vpclogs.settings import find_settings, load_settings
 
@@ -36,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     except ConfigError as error:
         doctor.say_failed("settings", str(error))
         return 1
+    from vpclogs.cli import examinations as examine  # slow, and of no use without settings
+
     path = find_settings(arguments.config, os.environ).resolve()
     doctor.say_ok("settings", f"{path}, {many(len(settings.sources), 'source')}")
     for source in settings.sources:
@@ -71,9 +72,9 @@ class _Doctor:
 
     def say_ok(self, name: str, text: str) -> None:
         """A check that is well."""
-        print(f"OK    {name}: {text}", flush=True)
+        tell(f"OK    {name}: {text}")
 
     def say_failed(self, name: str, text: str) -> None:
         """A check that failed, and what to do."""
         self.failed = True
-        print(f"FAIL  {name}: " + text.replace("\n", "\n      "), flush=True)
+        tell(f"FAIL  {name}: " + text.replace("\n", "\n      "))

@@ -34,12 +34,14 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load; name every partition that was not published."""
-    from vpclogs.clients import client_for
-    from vpclogs.pipeline import Pipeline, utc_now
     from vpclogs.settings import load_settings
 
     settings = load_settings(arguments.config, os.environ)
     options = wanted(arguments, settings)
+    # Imported after the options are known to be good: a mistake is told at once.
+    from vpclogs.clients import client_for
+    from vpclogs.pipeline import Pipeline, utc_now
+
     pipeline = Pipeline(settings, client_for=client_for)
     run_key = f"vpclogs load/{utc_now():%Y-%m-%dT%H:%M:%SZ}/{uuid4().hex[:6]}"
     say("listing S3 ...")

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from vpclogs.cli.terminal import Subparsers, UsageError, say
+from vpclogs.cli.terminal import RESULTS, Subparsers, UsageError, say
 from vpclogs.partitions import LogType
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     with ExitStack() as stack:
         rejects = stack.enter_context(arguments.rejects.open("wb")) if arguments.rejects else None
-        report = Report(arguments.paths, Output(sys.stdout.buffer, rejects), arguments.limit)
+        report = Report(arguments.paths, Output(RESULTS.buffer, rejects), arguments.limit)
         limits = settings.limits.parsing if settings else None
         for event in parse(LogType(arguments.log_type), _inputs(arguments, settings), limits=limits):
             if isinstance(event, ObjectEnd):

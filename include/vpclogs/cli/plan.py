@@ -32,13 +32,15 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the partitions, and the work in all."""
-    from vpclogs.batches import plan_batches
-    from vpclogs.clients import client_for
-    from vpclogs.pipeline import Pipeline
     from vpclogs.settings import load_settings
 
     settings = load_settings(arguments.config, os.environ)
     options = wanted(arguments, settings)
+    # Imported after the options are known to be good: a mistake is told at once.
+    from vpclogs.batches import plan_batches
+    from vpclogs.clients import client_for
+    from vpclogs.pipeline import Pipeline
+
     found = Pipeline(settings, client_for=client_for).survey_days(arguments.log_type, **options)
     objects = found.objects
     batches = plan_batches(

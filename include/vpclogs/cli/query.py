@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vpclogs.cli.terminal import Subparsers, plain, print_table, say
+from vpclogs.cli.terminal import RESULTS, Subparsers, plain, print_table, say, tell
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -70,11 +70,11 @@ def _write_table(headers: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> Non
 
 def _write_json(headers: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
     for row in rows:
-        print(json.dumps(dict(zip(headers, map(plain, row), strict=True)), ensure_ascii=False))
+        tell(json.dumps(dict(zip(headers, map(plain, row), strict=True)), ensure_ascii=False))
 
 
 def _write_csv(headers: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = csv.writer(RESULTS, lineterminator="\n")
     writer.writerow(headers)
     for row in rows:
         writer.writerow([_csv_cell(plain(value)) for value in row])

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.cli.ranges import add_log_type, day
-from vpclogs.cli.terminal import Subparsers, UsageError, megabytes, print_table, say
+from vpclogs.cli.terminal import Subparsers, UsageError, megabytes, print_table, say, tell
 from vpclogs.errors import InvalidPartition
 from vpclogs.partitions import LogType, Partition
 
@@ -42,12 +42,12 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the partitions; with ``--partition``, all that is known of one."""
-    from vpclogs.ledger import Ledger
-    from vpclogs.pipeline import utc_now
-    from vpclogs.settings import load_settings
-
     log_types = [LogType(arguments.log_type)] if arguments.log_type else list(LogType)
     only = _partitions(arguments.partition, log_types)
+    from vpclogs.ledger import Ledger
+    from vpclogs.settings import load_settings
+
+    now = datetime.now(UTC)
     ledger = Ledger(load_settings(arguments.config, os.environ).ledger)
     found = [
         status
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     if only is not None:
         return _print_details(ledger, found, arguments.partition)
-    print_table(_HEADERS, [_row(status, utc_now()) for status in found])
+    print_table(_HEADERS, [_row(status, now) for status in found])
     for status in found:
         if status.state == "failed":
             say(f"{status.partition.log_type} {status.partition.key} failed: {status.detail}")
@@ -88,10 +88,10 @@ def _print_details(ledger: Ledger, found: Sequence[PartitionStatus], key: str) -
         return 1
     for status in found:
         for line in _details(status):
-            print(line)
+            tell(line)
         for finding in ledger.partitions.findings(status.partition):
             example = f" (such as {finding.example})" if finding.example else ""
-            print(f"  {_time(finding.created_at)} {finding.severity} {finding.check}: {finding.message}{example}")
+            tell(f"  {_time(finding.created_at)} {finding.severity} {finding.check}: {finding.message}{example}")
     return 0
 
 

@@ -12,7 +12,19 @@ from typing import Any, TextIO, TypeAlias
 
 from vpclogs.errors import VpcLogsError
 
-__all__ = ["Subparsers", "UsageError", "complain", "many", "megabytes", "outside", "plain", "print_table", "say"]
+__all__ = [
+    "RESULTS",
+    "Subparsers",
+    "UsageError",
+    "complain",
+    "many",
+    "megabytes",
+    "outside",
+    "plain",
+    "print_table",
+    "say",
+    "tell",
+]
 
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -24,6 +36,11 @@ Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 _OUTSIDE = {"_duckdb", "boto3", "botocore", "duckdb", "psycopg2", "pyiceberg", "requests", "sqlalchemy", "sqlite3"}
 
 
+RESULTS: TextIO = sys.stdout
+"""Where results go. ``main`` points ``sys.stdout`` at stderr while a command runs, because Airflow, which is
+imported for a source that names a connection, logs to whatever ``sys.stdout`` is."""
+
+
 class UsageError(Exception):
     """Raised when the arguments parse but make no sense together. The exit code is 2."""
 
@@ -31,6 +48,11 @@ class UsageError(Exception):
 def outside(error: Exception) -> bool:
     """Whether an error is ours on purpose or about the world outside, and no bug."""
     return isinstance(error, OSError | VpcLogsError) or type(error).__module__.partition(".")[0] in _OUTSIDE
+
+
+def tell(text: str) -> None:
+    """A line of the result."""
+    print(text, file=RESULTS)
 
 
 def say(text: str) -> None:
@@ -78,7 +100,7 @@ def plain(value: Any) -> Any:
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, out: TextIO | None = None) -> None:
     """Columns for people: drawn on a terminal, aligned text otherwise. Numbers to the right."""
-    out = out or sys.stdout
+    out = out or RESULTS
     listed = [list(row) for row in rows]
     numeric = [any(isinstance(row[i], int | float) for row in listed) for i in range(len(headers))]
     cells = [[_cell(value) for value in row] for row in listed]

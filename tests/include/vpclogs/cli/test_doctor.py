@@ -1,0 +1,102 @@
+"""`vpclogs doctor`: a line per check, and what to do where one fails."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from demo.seaweed import READER, Seaweed
+from tests.include.vpclogs.cli.conftest import Deployment
+from tests.include.vpclogs.cli.test_parse import SEED_EVENT
+
+
+def put(s3: Any, bucket: str, body: bytes) -> str:
+    now = datetime.now(UTC)
+    name = f"vpc-c26c48ba_vpcdnsquerylogs_123456789012_{now:%Y%m%dT%H%M}Z_0123abcd.log.gz"
+    key = f"AWSLogs/123456789012/vpcdnsquerylogs/vpc-c26c48ba/{now:%Y/%m/%d}/{name}"
+    s3.put_object(Bucket=bucket, Key=key, Body=body)
+    return key
+
+
+def marks(text: str) -> list[str]:
+    return [line.split(":")[0] if line[:4] != "FAIL" else line for line in text.splitlines()]
+
+
+def test_all_is_well(deployment: Deployment, s3: Any) -> None:
+    key = put(s3, deployment.bucket, gzip.compress(SEED_EVENT))
+
+    done = deployment.vpclogs("doctor")
+
+    assert done.returncode == 0, done.stdout
+    assert [line[:4] for line in done.stdout.splitlines()] == ["OK  "] * 7
+    assert f"one object: s3://{deployment.bucket}/{key}: 1 rows, 0 refused" in done.stdout
+    assert not (deployment.folder / "home/.duckdb").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        pytest.param(b"plain", "not_gzip, its first bytes are not those of gzip", id="an object that is no log"),
+        pytest.param(gzip.compress(b"{}\n{}\n"), "all 2 records of s3://", id="an object without a good record"),
+    ],
+)
+def test_an_object_that_does_not_parse_fails(deployment: Deployment, s3: Any, body: bytes, words: str) -> None:
+    put(s3, deployment.bucket, body)
+
+    done = deployment.vpclogs("doctor")
+
+    assert done.returncode == 1
+    assert "FAIL  source dns: one object: " in done.stdout
+    assert words in done.stdout
+
+
+def test_a_wrong_prefix_is_found_out(deployment: Deployment, s3: Any) -> None:
+    put(s3, deployment.bucket, b"")
+    deployment.configure(log_type="prefix: lgos, log_type")
+
+    done = deployment.vpclogs("doctor")
+
+    assert done.returncode == 1
+    assert f"there is nothing under s3://{deployment.bucket}/lgos/AWSLogs/: check bucket and prefix" in done.stdout
+
+
+def test_a_denied_account_and_missing_credentials_say_what_to_do(
+    deployment: Deployment, s3: Any, seaweed: Seaweed
+) -> None:
+    put(s3, deployment.bucket, b"")
+    seaweed.deny(deployment.bucket, "AWSLogs/123456789012/", user=READER)
+
+    denied = deployment.vpclogs("doctor")
+    nobody = deployment.vpclogs("doctor", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="", AWS_EC2_METADATA_DISABLED="1")
+
+    assert (denied.returncode, nobody.returncode) == (1, 1)
+    assert "FAIL  source dns: listing: 123456789012: S3 refuses s3:ListBucket" in denied.stdout
+    assert "allow it in the bucket policy" in denied.stdout
+    assert "FAIL  source dns: credentials: there are no usable AWS credentials" in nobody.stdout
+    assert "OK    ledger" in nobody.stdout
+
+
+def test_places_that_cannot_be_written_are_named(deployment: Deployment) -> None:
+    (deployment.folder / "file").write_text("in the way")
+    where = f"file://{deployment.folder}/file/w"
+    (deployment.folder / "vpclogs.yaml").open("a").write(
+        f"ledger: sqlite:///file/ledger.db\ncatalog: {{type: sql, uri: 'sqlite:///c.db', warehouse: '{where}'}}\n"
+    )
+
+    done = deployment.vpclogs("doctor")
+
+    assert f"FAIL  staging: {where} cannot be written" in done.stdout
+    assert f"FAIL  ledger: sqlite:///{deployment.folder}/file/ledger.db cannot be used" in done.stdout
+
+
+def test_settings_that_are_wrong_end_it(here: Deployment) -> None:
+    here.configure(bucket="bukket")
+
+    done = here.vpclogs("doctor")
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("FAIL  settings: the configuration cannot be used:")
+    assert "did you mean bucket?" in done.stdout
