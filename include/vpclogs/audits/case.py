@@ -14,10 +14,13 @@ from vpclogs.objects import LogObject
 from vpclogs.parsing.model import ObjectState
 from vpclogs.partitions import Partition
 
-__all__ = ["OTHER_LOGS", "Case"]
+__all__ = ["NOT_OURS", "OTHER_LOGS", "Case"]
 
 OTHER_LOGS = frozenset({"transit_gateway", "cloudwatch_export"})
 """Reasons to refuse an object that is sound, but another kind of log under the same prefix."""
+
+NOT_OURS = OTHER_LOGS | {"key_layout", "archived"}
+"""Reasons that say nothing about the format of the log, however many objects they refuse."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from vpclogs.audits.case import OTHER_LOGS, Case
+from vpclogs.audits.case import NOT_OURS, OTHER_LOGS, Case
 from vpclogs.audits.check import Check, Seen, percent
 from vpclogs.audits.finding import Severity
 from vpclogs.batch_results import ObjectOutcome
@@ -73,7 +73,7 @@ def _refused(case: Case) -> Iterator[Seen]:
 
 
 def _mostly_refused(case: Case) -> Iterator[Seen]:
-    refused = [o for o in case.ended(ObjectState.REFUSED) if o.reason not in OTHER_LOGS]
+    refused = [o for o in case.ended(ObjectState.REFUSED) if o.reason not in NOT_OURS]
     ours = len(refused) + len(case.ended(ObjectState.LOADED))
     if ours >= case.limits.min_objects and len(refused) > ours * case.limits.max_refused_objects_share:
         yield (

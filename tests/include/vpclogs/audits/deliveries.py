@@ -38,6 +38,7 @@ class Delivered:
     scope: str = "scope-1"
     etag: str = ""
     fate: ObjectUnreadable | None = None
+    problem: str | None = None
 
 
 @dataclass
@@ -67,6 +68,7 @@ class Day:
                 region=self.region,
                 day=DAY,
                 scope=item.scope,
+                problem=item.problem,
             )
             for item in self.objects
         ]

@@ -112,6 +112,11 @@ FAULTS = [
     ),
     pytest.param("refused_objects", lambda: flow_and(Delivered("flow/x", '{"a": 1}\n')), id="one object refused"),
     pytest.param(
+        "refused_objects",
+        lambda: flow_and(*[Delivered(f"stray/{n}", "", problem="key_layout") for n in range(30)]),
+        id="many stray objects stop nobody",
+    ),
+    pytest.param(
         "other_logs",
         lambda: flow_and(*[Delivered(f"tgw/{n}", "version tgw-id start end log-status\n") for n in range(20)]),
         id="transit gateway logs under the prefix",
