@@ -58,7 +58,7 @@ class Pipeline:
         self.settings = settings
         self._client_for = client_for
         self._clients: dict[str, S3Client] = {}
-        self._clock = clock
+        self.clock = clock
         self._sleep = sleep
 
     @cached_property
@@ -71,7 +71,7 @@ class Pipeline:
 
     @cached_property
     def publisher(self) -> Publisher:
-        return Publisher(self.ledger, self.warehouse, clock=self._clock, sleep=self._sleep)
+        return Publisher(self.ledger, self.warehouse, clock=self.clock, sleep=self._sleep)
 
     def client(self, source: Source) -> S3Client:
         """The source's S3 client, made on first use."""
@@ -86,9 +86,9 @@ class Pipeline:
         days before it are considered, whenever they were delivered.
         """
         kind = LogType(log_type)
-        end = (until or self._clock()) - timedelta(microseconds=1)
+        end = (until or self.clock()) - timedelta(microseconds=1)
         found = self.survey(kind, lambda source: _days(end.date(), source))
-        return self._freeze(kind, found, run_key=run_key, mode=Mode.ADD)
+        return self.freeze(kind, found, run_key=run_key, mode=Mode.ADD)
 
     def plan_days(
         self,
@@ -102,7 +102,7 @@ class Pipeline:
     ) -> list[dict[str, Any]]:
         """As `plan`, for the given days, and within the account, region or source if given."""
         found = self.survey_days(log_type, days, account=account, region=region, source=source)
-        return self._freeze(LogType(log_type), found, run_key=run_key, mode=Mode.ADD)
+        return self.freeze(LogType(log_type), found, run_key=run_key, mode=Mode.ADD)
 
     def plan_partition(self, log_type: LogType | str, key: str, *, run_key: str) -> list[dict[str, Any]]:
         """List one partition and freeze all of it, loaded before or not: a reload.
@@ -119,7 +119,7 @@ class Pipeline:
             region=partition.region,
             all_objects=True,
         )
-        batches = self._freeze(partition.log_type, found, run_key=run_key, mode=Mode.RELOAD)
+        batches = self.freeze(partition.log_type, found, run_key=run_key, mode=Mode.RELOAD)
         if not found.objects and not found.failures:
             self._close_empty(partition, run_key)
         return batches
@@ -174,10 +174,10 @@ class Pipeline:
             fetch=self._fetch,
             warehouse=self.warehouse,
             limits=self.settings.limits.parsing,
-            now=self._clock(),
+            now=self.clock(),
             progress=progress,
         )
-        self.ledger.manifests.keep_staged(manifest, number, result, now=self._clock())
+        self.ledger.manifests.keep_staged(manifest, number, result, now=self.clock())
         return {
             "objects": len(result.outcomes),
             "records": sum(outcome.rows + outcome.refused for outcome in result.outcomes),
@@ -222,7 +222,7 @@ class Pipeline:
         self.publisher.publish(manifest, self.ledger.manifests.staged(manifest.id), decided["passed"])
         self._mark_unread(manifest)
         newly = self.ledger.partitions.fail(
-            dict(decided["failed"]), log_type=manifest.log_type, run_key=run_key, now=self._clock()
+            dict(decided["failed"]), log_type=manifest.log_type, run_key=run_key, now=self.clock()
         )
         before = self.ledger.manifests.outcome(manifest.id) or {"newly_failed": []}
         outcome = {
@@ -255,7 +255,7 @@ class Pipeline:
             "quarantined": sum(o.refused for result in staged for o in result.outcomes),
         }
 
-    def _freeze(
+    def freeze(
         self,
         log_type: LogType,
         found: Survey,
@@ -263,9 +263,10 @@ class Pipeline:
         run_key: str,
         mode: Mode,
     ) -> list[dict[str, Any]]:
+        """Write what was found down as the manifest of a run; one reference per batch."""
         limits = self.settings.limits
         self.publisher.complete_open(log_type)
-        self.ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self._clock())
+        self.ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self.clock())
         batches = plan_batches(
             found.objects,
             max_bytes=limits.batch_bytes,
@@ -278,8 +279,8 @@ class Pipeline:
             run_key=run_key,
             mode=mode,
             listing_failures=found.failures,
-            object_ids=self.ledger.objects.record(found.objects, now=self._clock()),
-            now=self._clock(),
+            object_ids=self.ledger.objects.record(found.objects, now=self.clock()),
+            now=self.clock(),
         )
         return [
             {"manifest": manifest.id, "batch": number, "label": batch_label(batches, number)}
@@ -293,7 +294,7 @@ class Pipeline:
                 f"account, the region (for DNS logs the VPC's) and the day, and that a source covers them."
             )
         self.ledger.partitions.close(
-            partition, detail="S3 no longer has any of its objects", run_key=run_key, now=self._clock()
+            partition, detail="S3 no longer has any of its objects", run_key=run_key, now=self.clock()
         )
 
     def _fetch(self, source: str, objects: Sequence[LogObject]) -> Iterable[Any]:
@@ -315,7 +316,7 @@ class Pipeline:
         for state, ids in by_state.items():
             if ids:
                 detail = f"found {state} by run {manifest.run_key}"
-                self.ledger.objects.mark(ids, state=state, detail=detail, now=self._clock())
+                self.ledger.objects.mark(ids, state=state, detail=detail, now=self.clock())
 
     def _keep_findings(self, manifest: Manifest, partition: Partition, findings: Sequence[Finding]) -> None:
         self.ledger.partitions.keep_findings(
@@ -329,7 +330,7 @@ class Pipeline:
                 "severity": finding.severity,
                 "message": finding.message,
                 "example": finding.example,
-                "created_at": self._clock(),
+                "created_at": self.clock(),
             }
             for finding in findings
         )

@@ -25,7 +25,7 @@ from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for
 from vpclogs.warehouse import QUARANTINE, Warehouse
 
-__all__ = ["stage"]
+__all__ = ["Output", "Target", "stage"]
 
 Fetch = Callable[[str, Sequence[LogObject]], Iterable[ObjectInput]]
 """(source name, objects) -> their bytes, in order."""
@@ -53,7 +53,7 @@ def stage(
     result = BatchResult(files=[], outcomes=[], statistics={})
     for source, group in groupby(sorted(objects, key=attrgetter("source")), key=attrgetter("source")):
         listed = sorted(group, key=lambda item: (item.partition, item.key))
-        stager = _Stager(listed, _Target(log_type, stem, warehouse, now), result, progress)
+        stager = _Stager(listed, Target(log_type, stem, warehouse, now), result, progress)
         stager.run(partial(_parse, log_type, source, fetch, limits))
     return result
 
@@ -65,8 +65,8 @@ def _parse(
 
 
 @dataclass(frozen=True)
-class _Target:
-    """Where rows go."""
+class Target:
+    """Where staged rows go. ``stem`` begins each file's name."""
 
     log_type: LogType
     stem: str
@@ -77,10 +77,10 @@ class _Target:
         return ParquetFile(self.warehouse, table, partition, self.stem)
 
 
-class _Output:
+class Output:
     """Rows and refused records of one partition, or of one large object of it."""
 
-    def __init__(self, target: _Target, partition: Partition) -> None:
+    def __init__(self, target: Target, partition: Partition) -> None:
         self._target = target
         self.partition = partition
         self._schema = schema_for(target.log_type)
@@ -89,6 +89,7 @@ class _Output:
         self.statistics = Statistics(partition, self._schema)
 
     def add(self, parsed: Parsed, listed: Sequence[LogObject]) -> None:
+        """Write rows and refused records, whose objects are indexes into ``listed``."""
         if len(parsed.rows):
             table = with_lineage(
                 parsed.rows,
@@ -105,14 +106,17 @@ class _Output:
         self.statistics.observe(parsed, listed)
 
     def refuse(self, refused: Sequence[tuple[LogObject, Refused | None, str, str]]) -> None:
+        """Write rows of the quarantine, see `quarantine_rows`."""
         if refused:
             schema = self._refused.schema
             self._refused.write(quarantine_rows(refused, partition=self.partition, table=schema, now=self._target.now))
 
     def close(self) -> list[StagedFile]:
+        """End the files; none if nothing came."""
         return [*self._rows.close(), *self._refused.close()]
 
     def discard(self) -> None:
+        """Give all rows up and remove the files."""
         self._rows.discard()
         self._refused.discard()
 
@@ -122,11 +126,11 @@ class _Stager:
     """Sends the events of one source's objects to the outputs of their partitions."""
 
     listed: list[LogObject]
-    target: _Target
+    target: Target
     result: BatchResult
     progress: Progress
-    outputs: dict[Partition, _Output] = field(default_factory=dict)
-    provisional: _Output | None = None
+    outputs: dict[Partition, Output] = field(default_factory=dict)
+    provisional: Output | None = None
     left: Counter[Partition] = field(default_factory=Counter)
 
     def run(self, parse_objects: Callable[[list[LogObject]], Iterator[Event]]) -> None:
@@ -152,7 +156,7 @@ class _Stager:
         if not ordinals:
             return
         if self.provisional is None:
-            self.provisional = _Output(self.target, listed[ordinals[0]].partition)
+            self.provisional = Output(self.target, listed[ordinals[0]].partition)
         self.provisional.add(parsed, listed)
 
     def _end(self, item: LogObject, end: ObjectEnd) -> None:
@@ -172,12 +176,12 @@ class _Stager:
         if not self.left[item.partition]:
             self._close(self.outputs.pop(item.partition))
 
-    def _output(self, partition: Partition) -> _Output:
+    def _output(self, partition: Partition) -> Output:
         if partition not in self.outputs:
-            self.outputs[partition] = _Output(self.target, partition)
+            self.outputs[partition] = Output(self.target, partition)
         return self.outputs[partition]
 
-    def _close(self, output: _Output) -> None:
+    def _close(self, output: Output) -> None:
         self.result.files.extend(output.close())
         key = output.partition.key
         parts: list[dict[str, Any]] = [output.statistics.to_json()]

@@ -16,7 +16,7 @@ from vpclogs.parsing.lines import BlockBuilder, cut_lines
 from vpclogs.parsing.model import Event, ObjectInput, ObjectState, ObjectUnreadable, Parsed, ParseLimits
 from vpclogs.partitions import LogType
 
-__all__ = ["parse"]
+__all__ = ["parse", "text_parser"]
 
 ParquetParser = Callable[[int, IO[bytes], ParseLimits], Iterator[BlockResult]]
 """(ordinal of the object, the whole file, seekable, limits) -> results, row group by row group."""
@@ -41,7 +41,7 @@ def parse(log_type: LogType, inputs: Iterable[ObjectInput], limits: ParseLimits 
 class _Driver:
     def __init__(self, log_type: LogType, limits: ParseLimits) -> None:
         self._limits = limits
-        self._text = _text_parser(log_type, limits)
+        self._text = text_parser(log_type, limits)
         self._parquet = _parquet_parser(log_type)
         self._builder = BlockBuilder(limits)
         self._waiting: list[Account] = []  # objects in the builder, and those that ended among them
@@ -150,7 +150,8 @@ class _Driver:
             yield from self._parse(block.only(account.ordinal), [account])
 
 
-def _text_parser(log_type: LogType, limits: ParseLimits) -> TextParser:
+def text_parser(log_type: LogType, limits: ParseLimits) -> TextParser:
+    """How to read the log's text form."""
     # Imported here because the parsers are costly to import and a process needs one of them.
     if log_type is LogType.VPC_DNS:
         from vpclogs.parsing.dns import DnsParser

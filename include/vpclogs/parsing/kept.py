@@ -1,0 +1,59 @@
+"""Records that were refused once, parsed again from the text that was kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from vpclogs.parsing.blocks import Block, TextParser
+from vpclogs.parsing.driver import text_parser
+from vpclogs.parsing.lines import BlockBuilder, Stretch
+from vpclogs.parsing.model import Parsed, ParseLimits
+from vpclogs.partitions import LogType
+
+__all__ = ["KeptRecord", "parse_kept"]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """One refused record: its object (an index), its line and first byte in it, its whole text.
+
+    ``header`` is the header line that it stands under, None for logs that have none.
+    """
+
+    object: int
+    line: int
+    start: int
+    raw: bytes
+    header: str | None = None
+
+
+def parse_kept(log_type: LogType, records: Iterable[KeptRecord], limits: ParseLimits) -> Iterator[Parsed]:
+    """The rows of the records that parse now; of the others nothing is said.
+
+    The records come in the order of object and line, and so do the rows.
+    """
+    parser, builder = text_parser(log_type, limits), BlockBuilder(limits)
+    under: tuple[int, str | None] = (-1, None)
+    for record in records:
+        if (record.object, record.header) != under:
+            under = (record.object, record.header)
+            if record.header is not None:
+                builder.add(record.object, Stretch(record.header.encode() + b"\n", 1, 0, 0))
+        builder.add(record.object, Stretch(record.raw + b"\n", 1, record.line, record.start))
+        if builder.full:
+            yield from _rows(parser, builder.take())
+    yield from _rows(parser, builder.take())
+
+
+def _rows(parser: TextParser, block: Block) -> Iterator[Parsed]:
+    if not block.parts:
+        return
+    result = parser.parse(block)
+    # a record that makes its whole object unreadable is for a reload to judge
+    good = ~np.isin(result.objects, list(result.unreadable))
+    if good.any():
+        yield Parsed(result.rows.filter(pa.array(good)), result.objects[good], result.lines[good])
