@@ -78,6 +78,7 @@ def _table(typed: dict[str, pa.Array], unknown: dict[str, pa.Array], count: int)
 
 def _nulls(kind: pa.DataType, count: int) -> pa.Array:
     """So many nulls, of one array for all: most files lack most columns."""
-    if len(_longest_nulls.get(kind, ())) < count:
-        _longest_nulls[kind] = pa.nulls(count, kind)
-    return _longest_nulls[kind].slice(0, count)
+    known = _longest_nulls.get(kind)
+    if known is None or len(known) < count:
+        known = _longest_nulls[kind] = pa.nulls(count, kind)
+    return known.slice(0, count)
