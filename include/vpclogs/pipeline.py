@@ -12,12 +12,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from vpclogs.audits.audit import audit
-from vpclogs.audits.finding import Finding
-from vpclogs.audits.statistics import merge
 from vpclogs.batches import batch_label, plan_batches
 from vpclogs.errors import PartitionsFailed, VpcLogsError
 from vpclogs.fetching import fetch
+from vpclogs.gate import audit_staged, decision
 from vpclogs.ledger import Ledger
 from vpclogs.manifests import Manifest, Mode
 from vpclogs.objects import LogObject
@@ -189,28 +187,11 @@ class Pipeline:
     def audit(self, run_key: str) -> dict[str, Any]:
         """Check what was staged, partition by partition; say which may be published."""
         manifest = self.ledger.manifests.latest(run_key)
-        staged = self.ledger.manifests.staged(manifest.id)
-        failed: dict[str, str] = {}
-        passed: list[str] = []
-        for partition in manifest.partitions:
-            batches = [n for n, batch in enumerate(manifest.batches) if any(o.partition == partition for o in batch)]
-            results = [staged[n] for n in batches if n in staged]
-            findings = audit(
-                partition,
-                expected=[item for item in manifest.objects if item.partition == partition],
-                outcomes=[o for result in results for o in result.outcomes if o.partition == partition.key],
-                statistics=merge(r.statistics[partition.key] for r in results if partition.key in r.statistics),
-                settings=self.settings.audit,
-            )
-            self._keep_findings(manifest, partition, findings)
-            errors = [finding.message for finding in findings if finding.severity == "error"]
-            if errors:
-                failed[partition.key] = "; ".join(errors)
-            else:
-                passed.append(partition.key)
-        outcome = {"passed": passed, "failed": [[key, why] for key, why in failed.items()]}
-        self.ledger.manifests.keep_audit(manifest.id, outcome)
-        return outcome
+        findings = audit_staged(manifest, self.ledger.manifests.staged(manifest.id), self.settings.audit)
+        self.ledger.partitions.keep_findings(manifest.id, findings, now=self.clock())
+        decided = decision(findings)
+        self.ledger.manifests.keep_audit(manifest.id, decided)
+        return decided
 
     def publish(self, run_key: str) -> dict[str, Any]:
         """Commit the partitions that passed, in one commit; mark the others failed.
@@ -317,23 +298,6 @@ class Pipeline:
             if ids:
                 detail = f"found {state} by run {manifest.run_key}"
                 self.ledger.objects.mark(ids, state=state, detail=detail, now=self.clock())
-
-    def _keep_findings(self, manifest: Manifest, partition: Partition, findings: Sequence[Finding]) -> None:
-        self.ledger.partitions.keep_findings(
-            {
-                "manifest": manifest.id,
-                "log_type": partition.log_type.value,
-                "account": partition.account,
-                "region": partition.region,
-                "day": partition.day,
-                "check": finding.check,
-                "severity": finding.severity,
-                "message": finding.message,
-                "example": finding.example,
-                "created_at": self.clock(),
-            }
-            for finding in findings
-        )
 
 
 def _days(last: date, source: Source) -> list[date]:

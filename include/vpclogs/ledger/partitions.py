@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, case, func, insert, select, update
+from sqlalchemy import and_, case, delete, func, insert, select, update
 
+from vpclogs.audits.finding import Finding
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.objects import SETTLED
 from vpclogs.ledger.tables import findings, objects, partitions
@@ -87,12 +88,28 @@ class PartitionBook:
         with self._database.write() as connection:
             connection.execute(update(partitions).where(_same(partition)).values(values))
 
-    def keep_findings(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Append findings: manifest, log_type, account, region, day, check, severity, message, example, created_at."""
-        listed = [dict(row) for row in rows]
-        if listed:
-            with self._database.write() as connection:
-                connection.execute(insert(findings), listed)
+    def keep_findings(self, manifest: int, found: Mapping[Partition, Sequence[Finding]], *, now: datetime) -> None:
+        """Keep what the audit of a manifest found; a repeated audit takes the place of the earlier one."""
+        rows = [
+            {
+                "manifest": manifest,
+                "log_type": partition.log_type.value,
+                "account": partition.account,
+                "region": partition.region,
+                "day": partition.day,
+                "check": finding.check,
+                "severity": finding.severity.value,
+                "message": finding.message,
+                "example": finding.example,
+                "created_at": now,
+            }
+            for partition, listed in found.items()
+            for finding in listed
+        ]
+        with self._database.write() as connection:
+            connection.execute(delete(findings).where(findings.c.manifest == manifest))
+            if rows:
+                connection.execute(insert(findings), rows)
 
     def findings(self, partition: Partition, *, limit: int = 20) -> list[Any]:
         """The newest findings of a partition."""

@@ -1,0 +1,56 @@
+"""The gate before publish: audit what was staged for a run, partition by partition."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from vpclogs.audits.audit import audit
+from vpclogs.audits.finding import Finding, Severity
+from vpclogs.audits.statistics import merge
+from vpclogs.batch_results import BatchResult, ObjectOutcome
+from vpclogs.manifests import Manifest
+from vpclogs.objects import LogObject
+from vpclogs.partitions import Partition
+from vpclogs.settings import AuditSettings
+
+__all__ = ["audit_staged", "decision"]
+
+
+def audit_staged(
+    manifest: Manifest, staged: Mapping[int, BatchResult], settings: AuditSettings
+) -> dict[Partition, list[Finding]]:
+    """The findings of each partition of the manifest. A batch that was not staged is missing in ``staged``."""
+    expected: defaultdict[Partition, list[LogObject]] = defaultdict(list)
+    for item in manifest.objects:
+        expected[item.partition].append(item)
+    outcomes: defaultdict[str, list[ObjectOutcome]] = defaultdict(list)
+    statistics: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for result in staged.values():
+        for outcome in result.outcomes:
+            outcomes[outcome.partition].append(outcome)
+        for key, part in result.statistics.items():
+            statistics[key].append(part)
+    return {
+        partition: audit(
+            partition,
+            expected=objects,
+            outcomes=outcomes[partition.key],
+            statistics=merge(statistics[partition.key]),
+            settings=settings,
+        )
+        for partition, objects in sorted(expected.items())
+    }
+
+
+def decision(findings: Mapping[Partition, list[Finding]]) -> dict[str, Any]:
+    """``passed``: keys that may be published. ``failed``: pairs of key and why not."""
+    errors = {
+        partition.key: "; ".join(finding.message for finding in found if finding.severity is Severity.ERROR)
+        for partition, found in findings.items()
+    }
+    return {
+        "passed": [key for key, why in errors.items() if not why],
+        "failed": [[key, why] for key, why in errors.items() if why],
+    }
