@@ -28,8 +28,8 @@ def _missing(case: Case) -> Iterator[Seen]:
 def _failed(case: Case) -> Iterator[Seen]:
     for reason, outcomes in _by_reason(case.ended(ObjectState.FAILED)):
         yield (
-            f"{len(outcomes)} objects could not be read ({reason}): {outcomes[0].detail}. Mend that, then rerun "
-            f"the partition",
+            f"{len(outcomes)} of {len(case.expected)} objects could not be read ({reason}): {_detail(outcomes)}. Mend "
+            f"that, then rerun the partition",
             case.key(outcomes[0]),
         )
 
@@ -67,7 +67,7 @@ def _refused(case: Case) -> Iterator[Seen]:
         if reason not in OTHER_LOGS:
             yield (
                 f"{len(outcomes)} of {len(case.expected)} objects were refused whole ({reason}): "
-                f"{outcomes[0].detail}. See the quarantine",
+                f"{_detail(outcomes)}. See the quarantine",
                 case.key(outcomes[0]),
             )
 
@@ -132,10 +132,14 @@ def _copied(case: Case) -> Iterator[Seen]:
                 copies.append((original, item.key))
     if copies:
         yield (
-            f"each object is delivered once, {len(copies)} have the very content of another, so their records are in "
-            f"the table twice. Delete the copies, then reload the partition; the first original is {copies[0][0]}",
+            f"each object is delivered once, {len(copies)} of {len(case.expected)} have the very content of another, so "
+            f"their records are in the table twice. Delete the copies, then reload the partition; the first original is {copies[0][0]}",
             copies[0][1],
         )
+
+
+def _detail(outcomes: list[ObjectOutcome]) -> str:
+    return outcomes[0].detail.rstrip(".")
 
 
 def _by_reason(outcomes: list[ObjectOutcome]) -> Iterator[tuple[str, list[ObjectOutcome]]]:

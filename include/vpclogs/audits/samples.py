@@ -127,8 +127,9 @@ class Sample:
 def _comparable(columns: Mapping[str, pa.Array], expect: Expectations) -> Mask:
     """Rows with all that it takes to tell two records apart."""
     fit = np.ones(len(columns[expect.record[0]]), np.bool_)
-    idle = ~value_mask(columns[expect.status], "OK") if expect.status else ~fit
-    for name in expect.comparable:
-        if columns[name].null_count:
+    lacking = [name for name in expect.comparable if columns[name].null_count]
+    if lacking:
+        idle = ~value_mask(columns[expect.status], "OK") if expect.status else ~fit
+        for name in lacking:
             fit &= valid_mask(columns[name]) | (idle if name in expect.filled_by_traffic else False)
     return fit
