@@ -132,8 +132,9 @@ def _copied(case: Case) -> Iterator[Seen]:
                 copies.append((original, item.key))
     if copies:
         yield (
-            f"each object is delivered once, {len(copies)} of {len(case.expected)} have the very content of another, so "
-            f"their records are in the table twice. Delete the copies, then reload the partition; the first original is {copies[0][0]}",
+            f"each object is delivered once, {len(copies)} of {len(case.expected)} have the very content of another, "
+            f"so their records are in the table twice. Delete the copies, then reload the partition; the first "
+            f"original is {copies[0][0]}",
             copies[0][1],
         )
 

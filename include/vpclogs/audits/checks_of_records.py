@@ -129,8 +129,8 @@ def _versions(case: Case) -> Iterator[Seen]:
         if version not in case.expect.versions:
             yield (
                 f"format versions up to now are {', '.join(sorted(case.expect.versions, key=_as_number))}; "
-                f"{entry.count} of {len(case.expected)} objects have {version}. What is new in it is kept in p_extra; look "
-                f"for a newer vpclogs",
+                f"{entry.count} of {len(case.expected)} objects have {version}. What is new in it is kept in p_extra; "
+                f"look for a newer vpclogs",
                 entry.example,
             )
 
