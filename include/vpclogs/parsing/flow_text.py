@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from vpclogs.parsing.blocks import Block, BlockResult
-from vpclogs.parsing.flow_csv import has_hexadecimal, read_columns
+from vpclogs.parsing.flow_csv import empty_texts, has_hexadecimal, read_columns
 from vpclogs.parsing.flow_header import FlowHeader, first_header, is_header, make_header
 from vpclogs.parsing.flow_lines import Lines, OddLines, Segment, join_lines
 from vpclogs.parsing.flow_rows import ROWS, make_rows, versions
@@ -46,6 +46,10 @@ class _Place:
     unreadable: bool = False
 
 
+class _SpacesTooMany(Exception):
+    """A record has more spaces than values; the block must be read again with care."""
+
+
 class FlowTextParser:
     """Parses flow log text. Keeps the header of the object that the last block ended in."""
 
@@ -53,19 +57,23 @@ class FlowTextParser:
         self._limits = limits
         self._place = _Place(-1, None)
         self._as_text: frozenset[str] = frozenset()  # number columns in which other things were found
+        self._careful = False  # whether spaces too many were found
 
     def parse(self, block: Block) -> BlockResult:
         """See `TextParser`."""
         before = self._place
         try:
-            return self._parse(block)
+            try:
+                return self._parse(block, OddLines(block, careful=self._careful))
+            except _SpacesTooMany:
+                self._place, self._careful = before, True
+                return self._parse(block, OddLines(block, careful=True))
         except BaseException:
             self._place = before  # the block may come again, object by object
             raise
 
-    def _parse(self, block: Block) -> BlockResult:
+    def _parse(self, block: Block, odd: OddLines) -> BlockResult:
         unreadable: dict[int, ObjectUnreadable] = {}
-        odd = OddLines(block)
         segments = list(self._segments(block, unreadable))
         readings = self._read_all(block, segments, odd)
         found = {line: names for reading in readings for line, names in reading.headers.items()}
@@ -157,10 +165,12 @@ class FlowTextParser:
             values = [value.decode() for value in block.line(line).split()]
             if is_header(values):
                 reading.headers[line] = tuple(values)
-            elif verdict := judge(header, values):
+            elif values and (verdict := judge(header, values)):
                 refused.append((line, verdict))
-            else:
+            elif self._careful:
                 raise AssertionError(f"a check flagged a record that is good: {block.line(line)!r}")
+            else:
+                raise _SpacesTooMany
         return reading
 
     def _rows(self, text: bytes | memoryview, header: FlowHeader, *, exact: bool) -> tuple[pa.Table, list[int], Lines]:
@@ -168,10 +178,10 @@ class FlowTextParser:
         as_text = header.numbers if exact else self._as_text
         try:
             columns, uneven = read_columns(text, header, as_text)
-            rows, marked = make_rows(header, columns)
+            rows, marked = make_rows(header, columns, empty_texts(columns))
         except pa.ArrowInvalid:  # names one bad number; more may follow, and the next block may have them too
             columns, uneven = read_columns(text, header, header.numbers)
-            rows, marked = make_rows(header, columns)
+            rows, marked = make_rows(header, columns, empty_texts(columns))
             self._as_text |= header.numbers.intersection(marked)
         bad = np.flatnonzero(np.logical_or.reduce(list(marked.values()))) if marked else np.empty(0, np.int64)
         return rows, uneven, bad

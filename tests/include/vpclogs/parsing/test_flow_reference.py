@@ -117,7 +117,7 @@ def make_file(seed: int, size: int) -> bytes:
     return end.join(lines) + choose.choice([b"", end])
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(seeds=st.lists(st.integers(0, 2**40), min_size=1, max_size=4), block=st.sampled_from([300, 2_000, 8 << 20]))
 def test_every_records_fate_line_and_values_are_those_of_the_reference_parser(seeds, block):
     files = [make_file(seed, 60) for seed in seeds]
@@ -126,7 +126,7 @@ def test_every_records_fate_line_and_values_are_those_of_the_reference_parser(se
     assert fates([zipped(file) for file in files], limits) == [reference_fate(file) for file in files]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(lines=st.lists(st.binary(max_size=60) | st.sampled_from([V2.encode(), b"\n", b" ", b"2 - -"]), max_size=20))
 def test_arbitrary_bytes_lose_no_record(lines):
     file = b"\n".join([b"start end log-status srcport", *lines])
