@@ -99,6 +99,7 @@ class AirflowServer:
             self.stop()
             self._prepare(say)
             _require_free(self.port)
+            say("Airflow: starting, this takes half a minute or more")
             for part in self.parts:
                 part.start(self._command(*_PARTS[part.name]), env=self.environment(), cwd=REPOSITORY)
             (self.home / "run" / "settings.json").write_text(json.dumps(self.settings()))

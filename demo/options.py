@@ -22,15 +22,15 @@ class DemoError(RuntimeError):
 class Options:
     """Where the demo lives and how big it is.
 
-    A port that is None is chosen: 8080 and up for Airflow, any free range for S3.
-    ``scale`` 1 is 450,000 records.
+    A port that is None is chosen: 8080 and up for Airflow, any free range for S3. A ``scale`` or
+    ``seed`` that is None is that of the sample which is there, else 1 (450,000 records) and 7.
     """
 
     folder: Path
     port: int | None = None
     s3_port: int | None = None
-    scale: float = 1.0
-    seed: int = 7
+    scale: float | None = None
+    seed: int | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -43,8 +43,8 @@ class Options:
             folder=Path(env.get("DEMO_DIR") or REPOSITORY / "var" / "demo").absolute(),
             port=_number(env, "DEMO_PORT", int, 1024, 65535),
             s3_port=_number(env, "DEMO_S3_PORT", int, 1024, 55000),
-            scale=_number(env, "DEMO_SCALE", float, 0.02, 100) or 1.0,
-            seed=_number(env, "DEMO_SEED", int, 0, 2**32) or 7,
+            scale=_number(env, "DEMO_SCALE", float, 0.02, 100),
+            seed=_number(env, "DEMO_SEED", int, 0, 2**32),
         )
 
 

@@ -14,8 +14,6 @@ from pathlib import Path
 
 __all__ = ["Background"]
 
-_STOP_SECONDS = 25.0
-
 
 @dataclass(frozen=True, slots=True)
 class Background:
@@ -61,16 +59,18 @@ class Background:
         (self.folder / f"{self.name}.pid").write_text(str(process.pid))
 
     def ask_to_stop(self) -> None:
-        """Ask the process and its children to end; `wait_stopped` sees to it."""
+        """Ask the process to end, which ends its children in order; `wait_stopped` sees to it."""
         if self.running:
-            self._signal(signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid(), signal.SIGTERM)
 
-    def wait_stopped(self) -> None:
-        """Wait until the process and its children are gone; ends them by force after a while."""
-        deadline = time.monotonic() + _STOP_SECONDS
+    def wait_stopped(self, *, patience: float = 25) -> None:
+        """Wait until the process and its children are gone; ends them by force after ``patience`` seconds."""
+        deadline = time.monotonic() + patience
         while self.running:
             if time.monotonic() > deadline:
-                self._signal(signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._pid(), signal.SIGKILL)
             self._reap()
             time.sleep(0.1)
         self._reap()
@@ -83,10 +83,6 @@ class Background:
 
     def _pid(self) -> int:
         return int((self.folder / f"{self.name}.pid").read_text())
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._pid(), number)
 
     def _reap(self) -> None:
         """Take leave of a process that this very process started, so that it is no zombie."""

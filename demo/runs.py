@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 from demo.airflow_api import AirflowApi
 from demo.options import DemoError
 
-__all__ = ["RunFailed", "begin", "finish"]
+__all__ = ["RunFailed", "begin", "error_in", "finish"]
 
 _KNOWN_SECONDS = 120.0
 _SCHEDULED_SECONDS = 30.0
 _RUN_SECONDS = 1800.0
+_QUIET_SECONDS = 30.0
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 _TOLD = _OVER - {"removed", "upstream_failed"} | {"up_for_retry"}
 
@@ -44,17 +46,22 @@ def finish(api: AirflowApi, runs: dict[str, str], *, logs: Path, say: Callable[[
         RunFailed: one of them did not succeed.
     """
     told: set[tuple[str, str, int, str, int]] = set()
-    open_runs = dict(runs)
-    deadline = time.monotonic() + _RUN_SECONDS
     states: dict[str, str] = {}
-    while open_runs:
-        for dag, run_id in list(open_runs.items()):
-            state = api.run(dag, run_id)["state"]
-            _tell(dag, api.task_instances(dag, run_id), told, say)
+    deadline = time.monotonic() + _RUN_SECONDS
+    news = time.monotonic()
+    while open_runs := runs.keys() - states.keys():
+        for dag in sorted(open_runs):
+            state = api.run(dag, runs[dag])["state"]
+            instances = api.task_instances(dag, runs[dag])
+            if _tell(dag, instances, told, logs, say):
+                news = time.monotonic()
+            elif time.monotonic() > news + _QUIET_SECONDS:
+                say(f"{dag}: {_busy(instances)}")
             if state in ("success", "failed"):
                 states[dag] = state
-                del open_runs[dag]
-        if open_runs and time.monotonic() > deadline:
+        if time.monotonic() > news + _QUIET_SECONDS:
+            news = time.monotonic()
+        if time.monotonic() > deadline:
             raise DemoError(
                 f"still running after {_RUN_SECONDS / 60:.0f} minutes: {', '.join(open_runs)}. Look in {api.url}"
             )
@@ -91,8 +98,11 @@ def _tell(
     dag: str,
     instances: Iterable[dict[str, Any]],
     told: set[tuple[str, str, int, str, int]],
+    logs: Path,
     say: Callable[[str], None],
-) -> None:
+) -> bool:
+    """Say how tasks ended that had not when last told. Returns whether there were any."""
+    before = len(told)
     for one in sorted(instances, key=lambda one: one["end_date"] or ""):
         mark = (dag, one["task_id"], one["map_index"], one["state"] or "", one["try_number"])
         if one["state"] not in _TOLD or mark in told:
@@ -101,6 +111,15 @@ def _tell(
         label = f" [{one['rendered_map_index']}]" if one["rendered_map_index"] else ""
         seconds = f" in {one['duration']:.0f} s" if one["duration"] else ""
         say(f"{dag}: {one['task_id']}{label} {one['state'].replace('_', ' ')}{seconds}")
+        if one["state"] == "up_for_retry":
+            say(f"  {_log_end(logs, one)}")
+    return len(told) > before
+
+
+def _busy(instances: Iterable[dict[str, Any]]) -> str:
+    """What a run is at, for whoever has waited long."""
+    states = Counter(one["state"] or "to do" for one in instances if one["state"] not in _OVER)
+    return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in states.items()) or "beginning"
 
 
 def _log_end(logs: Path, instance: dict[str, Any]) -> str:
@@ -112,11 +131,11 @@ def _log_end(logs: Path, instance: dict[str, Any]) -> str:
         folder /= f"map_index={instance['map_index']}"
     file = folder / f"attempt={instance['try_number']}.log"
     lines = file.read_text(errors="replace").splitlines() if file.exists() else []
-    errors = [text for line in lines if (text := _error(line))]
+    errors = [text for line in lines if (text := error_in(line))]
     return "\n".join([*errors, f"All of it: {file}"])
 
 
-def _error(line: str) -> str:
+def error_in(line: str) -> str:
     """The error that a line of a task's log tells, or nothing. Each line is a JSON object."""
     try:
         entry = json.loads(line)

@@ -54,8 +54,8 @@ class _Made:
 
     port: int | None = None
     s3_port: int | None = None
-    seed: int | None = None
-    scale: float | None = None
+    seed: int = 0
+    scale: float = 0
     days: list[str] = field(default_factory=list)
 
 
@@ -95,17 +95,18 @@ class Stack:
         Raises:
             DemoError: it is of other settings, or too old for a look-back.
         """
-        asked = self.options
-        if not self._made.days:
-            days = [self.today - timedelta(days=2), self.today - timedelta(days=1)]
-            self._remember(seed=asked.seed, scale=asked.scale, days=[day.isoformat() for day in days])
+        asked, made = self.options, self._made
         again = f"make a new one: make demo-down, rm -r {self.folder}, make demo"
-        if (self._made.seed, self._made.scale) != (asked.seed, asked.scale):
+        if not made.days:
+            days = [self.today - timedelta(days=2), self.today - timedelta(days=1)]
+            seed, scale = 7 if asked.seed is None else asked.seed, asked.scale or 1.0
+            self._remember(seed=seed, scale=scale, days=[day.isoformat() for day in days])
+        if asked.seed not in (None, made.seed) or asked.scale not in (None, made.scale):
             raise DemoError(f"the sample in {self.folder} has another DEMO_SEED or DEMO_SCALE: {again}")
-        made_of = tuple(date.fromisoformat(day) for day in self._made.days)
-        if self._lookback(made_of[0]) > _LONGEST_LOOKBACK:
+        days = [date.fromisoformat(day) for day in made.days]
+        if self._lookback(days[0]) > _LONGEST_LOOKBACK:
             raise DemoError(f"the sample in {self.folder} is too old to be found by a look-back: {again}")
-        return Sample(asked.seed, made_of, asked.scale)
+        return Sample(made.seed, tuple(days), made.scale)
 
     def start_s3(self) -> None:
         self.seaweed.start()
@@ -113,10 +114,10 @@ class Stack:
 
     def write_sample(self, *, late: bool, progress: Callable[[int, int], None]) -> Truth | None:
         """Put the punctual or the late objects into the bucket. Returns None if that was done before."""
-        truth_file = self._truth_file(late=late)
+        sample, truth_file = self.sample, self._truth_file(late=late)
         if truth_file.exists():
             return None
-        truth = self.sample.write(self.seaweed.client(), BUCKET, late=late, progress=progress)
+        truth = sample.write(self.seaweed.client(), BUCKET, late=late, progress=progress)
         truth.save(truth_file)
         return truth
 

@@ -1,0 +1,144 @@
+"""The parts of the demo that need no Airflow: options, ports, background processes, configuration."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from datetime import date
+
+import pytest
+
+from demo.airflow_server import choose_port
+from demo.counts import Counts
+from demo.options import DemoError, Options
+from demo.processes import Background
+from demo.runs import error_in
+from demo.stack import Stack
+from vpclogs.settings import load_settings
+
+TODAY = date(2026, 1, 16)
+
+
+@pytest.fixture
+def stack(tmp_path):
+    return Stack(Options(tmp_path / "demo", port=free_port(), scale=0.05), today=TODAY)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("value", ["http", "80", "70000"])
+def test_a_port_that_is_none_is_refused_by_name(value):
+    with pytest.raises(DemoError, match=f"DEMO_PORT={value}: give a number from 1024 to 65535"):
+        Options.from_env({"DEMO_PORT": value})
+
+
+def test_a_port_that_is_asked_for_but_taken_is_refused():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+
+        with pytest.raises(DemoError, match=f"port {port} is taken"):
+            choose_port(port, None, own=False)
+        assert choose_port(port, port, own=True) == port
+        assert choose_port(None, port, own=False) != port
+
+
+def test_the_port_of_last_time_is_taken_again():
+    port = free_port()
+
+    assert choose_port(None, port, own=False) == port
+
+
+def test_a_background_process_is_found_again_and_stopped_with_its_children(tmp_path):
+    forks = "import os, time; os.fork(); print('up', flush=True); time.sleep(60)"
+    Background("sleeper", tmp_path, tmp_path / "log").start(
+        [sys.executable, "-c", forks], env=dict(os.environ), cwd=tmp_path
+    )
+    found = Background("sleeper", tmp_path, tmp_path / "log")
+    assert found.running
+
+    found.ask_to_stop()
+    found.wait_stopped(patience=0.5)
+
+    assert not found.running
+
+
+def test_a_process_that_died_does_not_count_as_running(tmp_path):
+    sleeper = Background("sleeper", tmp_path, tmp_path / "log")
+    sleeper.start([sys.executable, "-c", "print('so long')"], env=dict(os.environ), cwd=tmp_path)
+
+    sleeper.wait_stopped()
+
+    assert (tmp_path / "sleeper.pid").exists()
+    assert not sleeper.running
+    assert sleeper.tail() == "so long"
+
+
+def test_the_configuration_is_valid_and_its_look_back_reaches_the_sample(stack):
+    assert stack.sample.days[0] == date(2026, 1, 14)
+    stack.write_config()
+
+    settings = load_settings(stack.config, {})
+
+    assert [source.log_type for source in settings.sources] == ["vpc_dns", "vpc_flow"]
+    assert all(source.lookback_days >= 2 for source in settings.sources)
+    assert settings.ledger == f"sqlite:///{stack.folder / 'ledger.db'}"
+
+
+def test_the_sample_that_is_there_is_used_again(stack):
+    before = stack.sample.days
+
+    again = Stack(Options(stack.folder), today=date(2026, 1, 20)).sample
+
+    assert (again.days, again.scale) == (before, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("options", "today", "problem"),
+    [
+        pytest.param({"scale": 1.0}, TODAY, "another DEMO_SEED or DEMO_SCALE", id="another size"),
+        pytest.param({}, date(2026, 3, 1), "too old", id="another month"),
+    ],
+)
+def test_a_sample_that_cannot_be_used_is_told_with_what_to_do(stack, options, today, problem):
+    assert stack.sample
+
+    with pytest.raises(DemoError, match=f"{problem}.*make demo-down"):
+        assert Stack(Options(stack.folder, **options), today=today).sample
+
+
+def test_airflow_listens_on_the_loopback_address_alone_and_knows_its_own_port(stack):
+    settings = stack.airflow.settings()
+
+    assert settings["AIRFLOW__API__HOST"] == "127.0.0.1"
+    assert settings["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == f"http://127.0.0.1:{stack.options.port}/execution/"
+
+
+def test_counts_that_differ_are_named():
+    found = Counts(3, 3, 0, 0, 9, {"a": 9}, {"not_json": 1})  # type: ignore[arg-type]
+    expected = Counts(3, 2, 1, 0, 9, {"a": 9}, {"not_json": 1})  # type: ignore[arg-type]
+
+    assert list(found.differences(expected)) == ["loaded: 3, expected 2", "refused: 0, expected 1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param({"level": "info", "event": "DAG bundles loaded"}, "", id="no error"),
+        pytest.param({"level": "error", "event": "no such file"}, "no such file", id="an error"),
+        pytest.param(
+            {"level": "error", "event": "Task failed", "error_detail": [{"exc_value": "1 partition not published"}]},
+            "1 partition not published",
+            id="an exception",
+        ),
+    ],
+)
+def test_the_error_in_a_line_of_a_tasks_log(line, expected):
+    assert error_in(json.dumps(line)) == expected
