@@ -9,7 +9,6 @@ LOCK_FLAGS ?=
 
 # Nothing is written to the home folder, and no Airflow but this one is meant.
 export AIRFLOW_HOME := $(CURDIR)/var/airflow
-export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help setup demo demo-down test test-all lint lock bench
 
