@@ -26,7 +26,9 @@ ACCOUNT = "123456789012"
 PARTITION = Partition(LogType.VPC_DNS, ACCOUNT, "us-west-2", DAY)
 
 
-def make_object(name: str, *, partition: Partition = PARTITION, etag: str = "e1", size: int = 100) -> LogObject:
+def make_object(
+    name: str, *, partition: Partition = PARTITION, etag: str = "e1", size: int = 100, at: datetime = NOW
+) -> LogObject:
     return LogObject(
         source="org-dns",
         log_type=partition.log_type,
@@ -34,7 +36,7 @@ def make_object(name: str, *, partition: Partition = PARTITION, etag: str = "e1"
         key=f"AWSLogs/{partition.account}/{name}",
         etag=etag,
         size=size,
-        last_modified=NOW,
+        last_modified=at,
         account=partition.account,
         region=partition.region,
         day=partition.day,

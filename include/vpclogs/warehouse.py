@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -17,16 +18,16 @@ from pyiceberg.exceptions import (
     NoSuchTableError,
     TableAlreadyExistsError,
 )
-from pyiceberg.expressions import And, BooleanExpression, EqualTo
+from pyiceberg.expressions import And, BooleanExpression, EqualTo, In
 from pyiceberg.table import Table
 from sqlalchemy import make_url
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for, tables
 from vpclogs.schemas.tables import PARTITION_COLUMNS
 
-__all__ = ["QUARANTINE", "Warehouse", "equals", "in_partition", "table_schema"]
+__all__ = ["QUARANTINE", "Warehouse", "equals", "in_partition", "one_of", "table_schema"]
 
 QUARANTINE = "quarantine"
 """The name of the table that holds what the schemas refuse; the others are named by their log type."""
@@ -42,6 +43,11 @@ _PROPERTIES = {
     "write.parquet.compression-codec": "zstd",
 }
 
+_LOCK_WAIT_SECONDS = "60"  # for another process's commit to a SQLite catalog; its driver's own default is 5
+
+# It warns of each column that we keep no bounds for, in each file of each commit.
+logging.getLogger("pyiceberg.io.pyarrow").addFilter(lambda record: "statistics missing" not in str(record.msg))
+
 
 class Warehouse:
     """Opens tables and writes files that no table knows yet.
@@ -56,15 +62,17 @@ class Warehouse:
     @cached_property
     def catalog(self) -> Catalog:
         """The catalog; its SQLite file, if it is one, is made on first use."""
-        uri = self._properties.get("uri", "")
-        if uri.startswith("sqlite"):
-            database = make_url(uri).database
-            if database:
-                Path(database).parent.mkdir(parents=True, exist_ok=True)
+        properties = dict(self._properties)
+        if properties.get("uri", "").startswith("sqlite"):
+            url = make_url(properties["uri"])
+            if url.database:
+                Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+            if "timeout" not in url.query:
+                properties["uri"] = str(url.update_query_dict({"timeout": _LOCK_WAIT_SECONDS}))
         try:
-            return load_catalog("vpclogs", **self._properties)
+            return load_catalog("vpclogs", **properties)
         except DatabaseError:  # another process made the catalog's own tables at the same moment
-            return load_catalog("vpclogs", **self._properties)
+            return load_catalog("vpclogs", **properties)
 
     def table(self, name: str) -> Table:
         """The table as it is now. Made if it is not there; new columns of the schema are added."""
@@ -74,7 +82,8 @@ class Warehouse:
             return self._create(name)
         wanted = table_schema(name)
         if set(wanted.names) - {field.name for field in table.schema().fields}:
-            with table.update_schema() as update:
+            # another process may add the columns just now
+            with suppress(CommitFailedException), table.update_schema() as update:
                 update.union_by_name(wanted)
             return self.table(name)
         return table
@@ -99,7 +108,7 @@ class Warehouse:
             table.io.delete(path)
 
     def _create(self, name: str) -> Table:
-        with suppress(NamespaceAlreadyExistsError):
+        with suppress(NamespaceAlreadyExistsError, IntegrityError):  # another process made it just now
             self.catalog.create_namespace(self.namespace)
         columns = PARTITION_COLUMNS if name != QUARANTINE else ("p_log_type", *PARTITION_COLUMNS)
         with (
@@ -123,6 +132,11 @@ def equals(column: str, value: object) -> BooleanExpression:
     """Rows whose column has the value."""
     # pyiceberg converts names and values itself, but its types do not say so
     return EqualTo(column, value)  # type: ignore
+
+
+def one_of(column: str, values: Collection[str]) -> BooleanExpression:
+    """Rows whose column has one of the values."""
+    return In(column, values)  # type: ignore
 
 
 def in_partition(partition: Partition, table: str) -> BooleanExpression:

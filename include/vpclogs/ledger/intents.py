@@ -49,6 +49,7 @@ class Plan(msgspec.Struct, frozen=True):
     files: dict[str, list[str]]  # by table
     removals: list[Removal] = []
     replaced: list[int] = []  # ids of objects whose rows the removals take out for good
+    bases: dict[str, int] = {}  # by table the last sequence number before the claim: it can only be in later ones
     moved: dict[str, int] = {}  # by identity of the object: records that go from the quarantine to the table
 
     def removals_in(self, table: str) -> list[Removal]:
@@ -71,11 +72,9 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """Why a claim was refused: another publish is open, took objects, or changed a partition."""
+    """A claim was refused, as another publish is open or has changed a partition, or has taken ``identities``."""
 
-    open_intents: bool = False
     identities: frozenset[str] = frozenset()
-    partition_changed: bool = False
 
 
 class IntentBook:
@@ -96,16 +95,16 @@ class IntentBook:
     ) -> Intent | Contested:
         """Claim the objects and write the intent, all or nothing.
 
-        ``versions`` are the partition versions that the plan was made from; a plan that
-        takes rows out depends on them.
+        ``versions`` are the partition versions that the plan was made from: what it takes
+        out or leaves depends on them.
         """
         with self._database.write() as connection:
             if connection.scalar(select(intents.c.seq).where(intents.c.log_type == log_type, intents.c.open).limit(1)):
-                return Contested(open_intents=True)
-            if plan.mode is not Mode.ADD and self._versions(connection, log_type, plan.partitions) != dict(versions):
-                return Contested(partition_changed=True)
+                return Contested()
+            if self._versions(connection, log_type, plan.partitions) != dict(versions):
+                return Contested()
             if plan.mode is Mode.ADD and (taken := self._taken(connection, [o.identity for o in outcomes])):
-                return Contested(identities=taken)
+                return Contested(taken)
             row = {
                 "id": uuid4().hex,
                 "manifest": manifest,
@@ -123,9 +122,12 @@ class IntentBook:
         """The open intent of a log type, if there is one."""
         return self._one(and_(intents.c.log_type == log_type, intents.c.open))
 
-    def of_manifest(self, manifest: int) -> Intent | None:
-        """The intent that publishes a manifest, open or settled."""
-        return self._one(intents.c.manifest == manifest)
+    def published(self, manifest: int) -> frozenset[str]:
+        """Keys of the partitions of a manifest that were published."""
+        query = select(intents.c.document).where(intents.c.manifest == manifest, ~intents.c.open)
+        with self._database.read() as connection:
+            plans = [msgspec.convert(document, Plan) for document in connection.scalars(query)]
+        return frozenset(key for plan in plans for key in plan.partitions)
 
     def is_open(self, seq: int) -> bool:
         """Whether the intent still waits for its commit or its ledger entry."""
@@ -148,10 +150,10 @@ class IntentBook:
             connection.execute(
                 update(objects).where(objects.c.intent == intent.seq).values(state=objects.c.outcome, settled_at=now)
             )
-            for object_id in intent.plan.replaced:
+            for start in range(0, len(intent.plan.replaced), 500):
                 connection.execute(
                     update(objects)
-                    .where(objects.c.id == object_id)
+                    .where(objects.c.id.in_(intent.plan.replaced[start : start + 500]))
                     .values(state="replaced", intent=None, settled_at=now)
                 )
             _count_moved(connection, intent.plan.moved)
@@ -176,11 +178,14 @@ class IntentBook:
             return self._versions(connection, log_type, keys)
 
     def _versions(self, connection: Connection, log_type: LogType, keys: Sequence[str]) -> dict[str, int]:
-        found = {}
-        for key in keys:
-            where = _same(Partition.parse(key, log_type))
-            found[key] = connection.scalar(select(partitions.c.version).where(where)) or 0
-        return found
+        wanted = [Partition.parse(key, log_type) for key in keys]
+        query = select(partitions).where(
+            partitions.c.log_type == log_type,
+            partitions.c.account.in_({partition.account for partition in wanted}),
+            partitions.c.day.in_({partition.day for partition in wanted}),
+        )
+        found = {(row.account, row.region, row.day): row.version for row in connection.execute(query)}
+        return {one.key: found.get((one.account, one.region, one.day), 0) for one in wanted}
 
     def _taken(self, connection: Connection, identities: Sequence[str]) -> frozenset[str]:
         taken: set[str] = set()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, insert, select, tuple_, update
+from sqlalchemy import Row, bindparam, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from vpclogs.ledger.database import Database
@@ -45,21 +46,25 @@ class ObjectBook:
 
     def record(self, listed: Sequence[LogObject], *, now: datetime) -> dict[str, int]:
         """Make sure that each object has a row; give the rows' ids by identity. Regions must be known."""
-        ids = self._ids(item.identity for item in listed)
-        missing = [_values(item, now) for item in listed if item.identity not in ids]
+        known = self._rows(item.identity for item in listed)
+        missing = [_values(item, now) for item in listed if item.identity not in known]
         for rows in _chunks(missing):
             try:
                 with self._database.write() as connection:
                     connection.execute(insert(objects), rows)
             except IntegrityError:  # another run recorded some of them just now
                 self._insert_one_by_one(rows)
-        return self._ids(item.identity for item in listed)
+        self._outdate([item for item in listed if item.identity not in known], now)
+        self._refresh([item for item in listed if item.identity in known and _differs(item, known[item.identity])])
+        return {identity: row.id for identity, row in self._rows(item.identity for item in listed).items()}
 
-    def settled_in(self, partition: Partition) -> list[Row[Any]]:
-        """The settled objects of one partition."""
+    def settled_in(self, partition: Partition, *, keys: Sequence[str] | None = None) -> list[Row[Any]]:
+        """The settled objects of one partition, or those of them that have one of the keys."""
         query = select(objects).where(within(partition), objects.c.state.in_(SETTLED))
         with self._database.read() as connection:
-            return list(connection.execute(query))
+            if keys is None:
+                return list(connection.execute(query))
+            return [row for some in _chunks(keys) for row in connection.execute(query.where(objects.c.key.in_(some)))]
 
     def unsettled(
         self, source: str, days: Sequence[date], *, account: str | None = None, region: str | None = None
@@ -75,18 +80,6 @@ class ObjectBook:
         )
         with self._database.read() as connection:
             return list(connection.execute(query))
-
-    def rewritten(self, listed: Sequence[LogObject]) -> list[Row[Any]]:
-        """Loaded older versions of the given objects: the same bucket and key, another etag."""
-        found: list[Row[Any]] = []
-        etags = {(item.bucket, item.key): item.etag for item in listed}
-        with self._database.read() as connection:
-            for keys in _chunks(list(etags)):
-                query = select(objects).where(
-                    tuple_(objects.c.bucket, objects.c.key).in_(keys), objects.c.state.in_(SETTLED)
-                )
-                found += [row for row in connection.execute(query) if row.etag != etags[row.bucket, row.key]]
-        return found
 
     def regions(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
         """The known regions of (account, VPC id) pairs."""
@@ -122,6 +115,40 @@ class ObjectBook:
                     .values(state=state, detail=detail, settled_at=now)
                 )
 
+    def _outdate(self, new: Sequence[LogObject], now: datetime) -> None:
+        """Mark versions that were listed before, but never loaded, of the objects' keys: nobody can load them now."""
+        together: defaultdict[tuple[Partition, str], list[LogObject]] = defaultdict(list)
+        for item in new:
+            together[item.partition, item.bucket].append(item)
+        with self._database.write() as connection:
+            for (partition, bucket), items in together.items():
+                for some in _chunks(items):
+                    connection.execute(
+                        update(objects)
+                        .where(
+                            within(partition),
+                            objects.c.bucket == bucket,
+                            objects.c.key.in_([item.key for item in some]),
+                            objects.c.identity.not_in([item.identity for item in some]),
+                            objects.c.state == "listed",
+                            objects.c.intent.is_(None),
+                        )
+                        .values(state="changed", detail="rewritten before it was loaded", settled_at=now)
+                    )
+
+    def _refresh(self, listed: Sequence[LogObject]) -> None:
+        """Take over what a new listing says of objects that are known, but not loaded (any more)."""
+        if not listed:
+            return
+        statement = (
+            update(objects)
+            .where(objects.c.identity == bindparam("of"), objects.c.intent.is_(None), objects.c.state.not_in(SETTLED))
+            .values(state="listed", detail=None, region=bindparam("where"), last_modified=bindparam("at"))
+        )
+        rows = [{"of": item.identity, "where": item.region, "at": item.last_modified} for item in listed]
+        with self._database.write() as connection:
+            connection.execute(statement, rows)
+
     def _insert_one_by_one(self, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
             with self._database.write() as connection:
@@ -129,13 +156,20 @@ class ObjectBook:
                 if known is None:
                     connection.execute(insert(objects).values(row))
 
-    def _ids(self, identities: Iterable[str]) -> dict[str, int]:
-        found: dict[str, int] = {}
+    def _rows(self, identities: Iterable[str]) -> dict[str, Row[Any]]:
+        columns = (objects.c.identity, objects.c.id, objects.c.state, objects.c.region, objects.c.last_modified)
+        found: dict[str, Row[Any]] = {}
         with self._database.read() as connection:
             for chunk in _chunks(list(identities)):
-                query = select(objects.c.identity, objects.c.id).where(objects.c.identity.in_(chunk))
-                found |= {row.identity: row.id for row in connection.execute(query)}
+                query = select(*columns).where(objects.c.identity.in_(chunk))
+                found |= {row.identity: row for row in connection.execute(query)}
         return found
+
+
+def _differs(item: LogObject, row: Row[Any]) -> bool:
+    if row.state in SETTLED:
+        return False
+    return (row.state, row.region, row.last_modified) != ("listed", item.region, item.last_modified)
 
 
 def within(partition: Partition) -> Any:

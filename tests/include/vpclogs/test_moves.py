@@ -20,6 +20,7 @@ from tests.factories import (
     stage_objects,
 )
 from vpclogs.batch_results import BatchResult, ObjectOutcome
+from vpclogs.completing import Completer
 from vpclogs.ledger import Ledger
 from vpclogs.lineage import with_lineage
 from vpclogs.manifests import Manifest, Mode
@@ -153,7 +154,7 @@ def test_a_publish_that_slips_in_before_the_claim_is_not_undone(publisher, ledge
 
 @pytest.mark.parametrize("step", ["before the first commit", "between the tables", "before the ledger is told"])
 def test_a_replay_that_crashed_is_completed_by_the_next_run(step, publisher, ledger, warehouse, loaded, monkeypatch):
-    commit, commits = Publisher._commit, []
+    commit, commits = Completer._commit, []
 
     def crash_in_commit(self, intent, name):
         if len(commits) == {"before the first commit": 0, "between the tables": 1}.get(step):
@@ -165,7 +166,7 @@ def test_a_replay_that_crashed_is_completed_by_the_next_run(step, publisher, led
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(Publisher, "_commit", crash_in_commit)
+        patch.setattr(Completer, "_commit", crash_in_commit)
         patch.setattr(ledger.intents, "settle", crash_in_settle)
         with pytest.raises(Crash):
             publisher.publish(freeze_replay(ledger, loaded), {0: stage_lines(warehouse, loaded, [4])}, [PARTITION.key])
@@ -181,7 +182,7 @@ def test_a_replay_that_crashed_is_completed_by_the_next_run(step, publisher, led
 def test_an_abandoned_replay_leaves_the_counts_as_they_were(publisher, ledger, warehouse, loaded, monkeypatch):
     manifest, staged = freeze_replay(ledger, loaded), stage_lines(warehouse, loaded, [4])
     with monkeypatch.context() as patch:
-        patch.setattr(Publisher, "_complete", lambda self, intent: (_ for _ in ()).throw(Crash()))
+        patch.setattr(Completer, "complete", lambda self, intent: (_ for _ in ()).throw(Crash()))
         with pytest.raises(Crash):
             publisher.publish(manifest, {0: staged}, [PARTITION.key])
     for file in staged.files:

@@ -19,6 +19,7 @@ from tests.factories import (
     row_ids,
     stage_objects,
 )
+from vpclogs.completing import Completer
 from vpclogs.errors import LedgerMismatch
 from vpclogs.ledger import Ledger
 from vpclogs.ledger.intents import Intent
@@ -103,9 +104,9 @@ def test_two_manifests_with_one_object_in_common_load_it_once(publisher, ledger,
 @pytest.mark.parametrize("step", ["before the first commit", "between the tables", "before the ledger is told"])
 def test_a_publish_that_crashed_is_completed_by_the_next_run(step, publisher, ledger, warehouse, monkeypatch):
     objects = [make_object("a")]
-    commit, commits = Publisher._commit, []
+    commit, commits = Completer._commit, []
 
-    def crash_in_commit(self: Publisher, intent: Intent, name: str) -> bool:
+    def crash_in_commit(self: Completer, intent: Intent, name: str) -> bool:
         if len(commits) == {"before the first commit": 0, "between the tables": 1}.get(step):
             raise Crash
         commits.append(name)
@@ -115,7 +116,7 @@ def test_a_publish_that_crashed_is_completed_by_the_next_run(step, publisher, le
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(Publisher, "_commit", crash_in_commit)
+        patch.setattr(Completer, "_commit", crash_in_commit)
         patch.setattr(ledger.intents, "settle", crash_in_settle)
         with pytest.raises(Crash):
             publish(publisher, ledger, warehouse, objects)
@@ -145,9 +146,10 @@ def test_a_ledger_that_lost_the_last_transaction_finds_the_publish_in_the_table(
 def test_a_crashed_publish_whose_staged_files_are_gone_frees_its_objects(publisher, ledger, warehouse, monkeypatch):
     objects = [make_object("a")]
     manifest, staged = freeze(ledger, objects), stage_objects(warehouse, objects)
-    with monkeypatch.context() as patch, pytest.raises(Crash):
-        patch.setattr(Publisher, "_complete", lambda self, intent: (_ for _ in ()).throw(Crash()))
-        publisher.publish(manifest, {0: staged}, [PARTITION.key])
+    with monkeypatch.context() as patch:
+        patch.setattr(Completer, "complete", lambda self, intent: (_ for _ in ()).throw(Crash()))
+        with pytest.raises(Crash):
+            publisher.publish(manifest, {0: staged}, [PARTITION.key])
     for file in staged.files:
         Path(file.path.removeprefix("file://")).unlink()
 

@@ -1,0 +1,214 @@
+"""Complete a claimed publish: commit it to its tables and settle it, once, whoever does it.
+
+Completing is idempotent: the table is loaded, then the ledger is asked whether the
+intent is still open, then the table's history is searched for the intent's id, and
+only then it is committed on top of exactly the snapshot that was searched; Iceberg
+refuses the commit if anything came between. So neither a crash at any point nor two
+processes completing the same intent can lose or repeat a row.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    CommitStateUnknownException,
+    ServiceUnavailableError,
+    ValidationException,
+)
+from pyiceberg.expressions import AlwaysFalse, And, BooleanExpression, Or
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
+
+from vpclogs.errors import LedgerMismatch, PublishConflict, VpcLogsError
+from vpclogs.ledger import Ledger
+from vpclogs.ledger.intents import Intent, Removal
+from vpclogs.partitions import LogType, Partition
+from vpclogs.warehouse import QUARANTINE, Warehouse, equals, in_partition, one_of
+
+__all__ = ["INTENT_PROPERTY", "Completer", "backoff"]
+
+INTENT_PROPERTY = "vpclogs.intent"
+_ATTEMPTS = 200
+# The catalog may or may not have taken the commit: the search of the next attempt tells.
+_UNDECIDED = (CommitFailedException, ValidationException, CommitStateUnknownException, ServiceUnavailableError)
+_UNREADABLE = (FileNotFoundError, pa.ArrowInvalid)
+
+
+class Completer:
+    """Completes intents, or gives them up where that is impossible."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        warehouse: Warehouse,
+        *,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ledger = ledger
+        self._warehouse = warehouse
+        self._clock = clock
+        self._sleep = sleep
+
+    def bases(self, log_type: LogType) -> dict[str, int]:
+        """The tables' last sequence numbers; an intent that is claimed after this can only be in later snapshots.
+
+        Raises:
+            LedgerMismatch: a table holds a publish that the ledger does not know.
+        """
+        tables = {name: self._warehouse.table(name) for name in (log_type.value, QUARANTINE)}
+        for table in tables.values():
+            self._check_known(table, next((found for s in _history(table) if (found := _intent_of(s))), None))
+        return {name: table.last_sequence_number for name, table in tables.items()}
+
+    def complete(self, intent: Intent) -> None:
+        """Commit what the intent says, unless that has been done, and settle it."""
+        for name in (QUARANTINE, intent.log_type.value):
+            if not self._commit(intent, name):
+                return
+        self._ledger.intents.settle(intent, now=self._clock())
+
+    def give_up(self, intent: Intent) -> bool:
+        """Abandon an intent that can never be completed, because a staged file is gone or broken.
+
+        Then its objects are free again, and load as if nothing had been staged.
+
+        Raises:
+            LedgerMismatch: one table has the intent already and the other never will.
+        """
+        lost = {name: path for name, paths in intent.plan.files.items() if (path := self._lost(name, paths))}
+        # The tables are loaded after the files were looked for: what was committed and compacted since is seen.
+        tables = {name: self._warehouse.table(name) for name in intent.plan.files} if lost else {}
+        done = {name for name, table in tables.items() if self._is_in(table, intent)}
+        path = next((path for name, path in lost.items() if name not in done), None)
+        if path is None:
+            return False
+        if done:
+            raise LedgerMismatch(
+                f"run {intent.plan.run_key} crashed between its two tables and its staged file {path} is gone. "
+                f"Restore the file, or run `vpclogs ledger rebuild` and rerun {', '.join(intent.plan.partitions)}."
+            )
+        self._ledger.intents.abandon(intent)
+        return True
+
+    def _lost(self, name: str, paths: Sequence[str]) -> str | None:
+        """The first of the files that is not there or has no readable end, as after a power cut."""
+        io = self._warehouse.table(name).io
+
+        def is_lost(path: str) -> bool:
+            try:
+                with io.new_input(path).open() as stream:
+                    pq.read_metadata(stream)
+            except _UNREADABLE:
+                return True
+            return False
+
+        with ThreadPoolExecutor(8, "look") as pool:
+            return next((path for path, lost in zip(paths, pool.map(is_lost, paths), strict=True) if lost), None)
+
+    def _commit(self, intent: Intent, name: str) -> bool:
+        """Whether the intent is still open afterwards, with its changes to this table committed."""
+        if not intent.plan.files.get(name) and not intent.plan.removals_in(name):
+            return True
+        for attempt in range(_ATTEMPTS):
+            # This order matters, see the module's docstring: load, ask the ledger, search, commit.
+            table = self._warehouse.table(name)
+            if not self._ledger.intents.is_open(intent.seq):
+                return False
+            if self._is_in(table, intent):
+                return True
+            try:
+                _change(table, intent, name)
+                return True
+            except _UNDECIDED:
+                self._sleep(backoff(attempt))
+            except _UNREADABLE as error:
+                raise VpcLogsError(
+                    f"run {intent.plan.run_key}: a staged file cannot be read when it is to be published ({error}). "
+                    f"Clear the run's stage tasks, so that they write it again."
+                ) from error
+        raise PublishConflict(f"run {intent.plan.run_key}: the commit to {name} kept conflicting; try again")
+
+    def _is_in(self, table: Table, intent: Intent) -> bool:
+        """Whether the table has the intent, which can only be in what came after the intent's base."""
+        base = oldest = intent.plan.bases[table.name()[-1]]
+        for snapshot in _history(table):
+            oldest = snapshot.sequence_number or 0
+            if oldest <= base:
+                return False
+            if _intent_of(snapshot) == intent.id:
+                return True
+        # pyiceberg's expiry leaves no trace in the oldest snapshot that stays but its number
+        if oldest <= base + 1:
+            return False
+        raise LedgerMismatch(
+            f"the history of {'.'.join(table.name())} was expired since run {intent.plan.run_key} began to publish and "
+            f"crashed, so nobody can tell whether it is in. Run `vpclogs ledger rebuild` and rerun "
+            f"{', '.join(intent.plan.partitions)}."
+        )
+
+    def _check_known(self, table: Table, newest: str | None) -> None:
+        if newest and not self._ledger.intents.known(newest):
+            raise LedgerMismatch(
+                f"the newest publish in {'.'.join(table.name())} is not in the ledger: the ledger is older "
+                f"than the table, or of another deployment. Run `vpclogs ledger rebuild`, then run this again."
+            )
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait after a failed attempt (0, 1, …), up to one, with jitter."""
+    return random.uniform(0.02, min(0.05 * 2**attempt, 1.0))  # noqa: S311 - jitter, no secret
+
+
+def _change(table: Table, intent: Intent, name: str) -> None:
+    properties = {
+        INTENT_PROPERTY: intent.id,
+        "vpclogs.manifest": intent.plan.manifest_hash,
+        "vpclogs.run": intent.plan.run_key,
+    }
+    files, removals = intent.plan.files.get(name), intent.plan.removals_in(name)
+    with table.transaction() as transaction, warnings.catch_warnings():
+        if removals:
+            warnings.filterwarnings("ignore", "Delete operation did not match")  # that is fine
+            transaction.delete(_removed(removals, intent.log_type, name), snapshot_properties=properties)
+        if files:
+            transaction.add_files(files, snapshot_properties=properties, check_duplicate_files=False)
+
+
+def _history(table: Table) -> Iterator[Snapshot]:
+    """The snapshots of the table's main branch from the newest back, as far as they are not expired."""
+    by_id = {snapshot.snapshot_id: snapshot for snapshot in table.metadata.snapshots}
+    snapshot = table.current_snapshot()
+    while snapshot is not None:
+        yield snapshot
+        snapshot = by_id.get(snapshot.parent_snapshot_id or -1)
+
+
+def _intent_of(snapshot: Snapshot) -> str | None:
+    return snapshot.summary.additional_properties.get(INTENT_PROPERTY) if snapshot.summary else None
+
+
+def _removed(removals: Sequence[Removal], log_type: LogType, table: str) -> BooleanExpression:
+    # Many conditions in a row would nest as deep; pyiceberg balances a tree of them.
+    conditions = [_of_removal(removal, log_type, table) for removal in removals]
+    return Or(AlwaysFalse(), AlwaysFalse(), *conditions)
+
+
+def _of_removal(removal: Removal, log_type: LogType, table: str) -> BooleanExpression:
+    rows = in_partition(Partition.parse(removal.partition, log_type), table)
+    if removal.keys is None:
+        return rows
+    conditions = []
+    for name in sorted({bucket for bucket, _ in removal.keys}):
+        keys = [key for bucket, key in removal.keys if bucket == name]
+        conditions.append(And(equals("p_source_bucket", name), one_of("p_source_key", keys)))
+    return And(rows, Or(AlwaysFalse(), AlwaysFalse(), *conditions))
