@@ -6,27 +6,25 @@ text holds none. Callers apply them to distinct values and collect per record.
 
 from __future__ import annotations
 
-import ipaddress
 import re
+import socket
 from collections.abc import Callable, Mapping
 
 from vpclogs.schemas.model import Indicator
 
-__all__ = ["SCANNERS", "account", "answer", "domain", "instance", "ip"]
+__all__ = ["ANSWERS", "SCANNERS", "account", "domain", "exchanger", "instance", "ip"]
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
-_MX = re.compile(r"[0-9]+(?:\s+|$)")  # the preference, which is no part of the name
+_PREFERENCE = re.compile(r"[0-9]+(?:\s+|$)")
 _CONTROL = re.compile(r"[\x80-\x9f]")
 _MAX_LABEL = 63  # longer ones are no DNS labels, and punycode decoding is quadratic
 
 
 def ip(text: str) -> str | None:
     """An IPv4 or IPv6 address, as written. Scoped addresses (``fe80::1%eth0``) are none."""
-    if "%" in text:
-        return None
     try:
-        ipaddress.ip_address(text)
-    except ValueError:
+        socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except (OSError, ValueError):  # ValueError: NUL, or not ASCII
         return None
     return text
 
@@ -38,7 +36,7 @@ def domain(text: str) -> str | None:
     indicator.
     """
     name = text.strip().removesuffix(".")
-    if "xn--" in name or "XN--" in name:
+    if "xn--" in name.lower():
         name = ".".join(map(_label, name.split(".")))
     return name or None
 
@@ -53,20 +51,11 @@ def instance(text: str) -> str | None:
     return text if text.startswith("i-") else None
 
 
-def answer(record_type: str, rdata: str) -> tuple[Indicator, str] | None:
-    """What the answer to a DNS query points to: an address or a name."""
-    if record_type in ("A", "AAAA"):
-        address = ip(rdata)
-        return (Indicator.IP, address) if address else None
-    if record_type in ("CNAME", "NS", "PTR"):
-        name = domain(rdata)
-    elif record_type == "MX":
-        rdata = rdata.strip()
-        preference = _MX.match(rdata)
-        name = domain(rdata[preference.end() :] if preference else rdata)
-    else:
-        return None
-    return (Indicator.DOMAIN, name) if name else None
+def exchanger(text: str) -> str | None:
+    """The domain of MX data; the preference before it is no part of the name."""
+    text = text.strip()
+    preference = _PREFERENCE.match(text)
+    return domain(text[preference.end() :] if preference else text)
 
 
 def _label(label: str) -> str:
@@ -87,3 +76,13 @@ SCANNERS: Mapping[Indicator, Callable[[str], str | None]] = {
     Indicator.INSTANCE: instance,
 }
 """The scanner of the fields that `Field.indicator` marks."""
+
+ANSWERS: Mapping[str, tuple[Indicator, Callable[[str], str | None]]] = {
+    "A": (Indicator.IP, ip),
+    "AAAA": (Indicator.IP, ip),
+    "CNAME": (Indicator.DOMAIN, domain),
+    "MX": (Indicator.DOMAIN, exchanger),
+    "NS": (Indicator.DOMAIN, domain),
+    "PTR": (Indicator.DOMAIN, domain),
+}
+"""By the type of an answer to a DNS query: what its data indicates."""

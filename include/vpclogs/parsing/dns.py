@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import Any
+from collections.abc import Sequence, Set
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
-from vpclogs.indicators import SCANNERS, answer
 from vpclogs.parsing.blocks import Block, BlockResult
+from vpclogs.parsing.coded import Codes, Positions
+from vpclogs.parsing.dns_columns import DnsColumns
+from vpclogs.parsing.dns_fast import FastReader
 from vpclogs.parsing.dns_records import DnsRecord, MajorVersion, read_record
 from vpclogs.parsing.model import ObjectState, ObjectUnreadable, ParseLimits, Refused
 from vpclogs.parsing.strict_json import BadRecord
-from vpclogs.schemas.model import Indicator
-from vpclogs.schemas.vpc_dns import VPC_DNS
 
 __all__ = ["DnsParser"]
 
@@ -23,70 +20,58 @@ _BLANK = b" \t\r"
 
 
 class DnsParser:
-    """Parses DNS query logs. Keeps no state between blocks."""
+    """Parses DNS query logs: most lines on the fast path, each other one as a whole."""
 
     def __init__(self, limits: ParseLimits) -> None:
         self._limits = limits
+        self._fast = FastReader()
 
     def parse(self, block: Block) -> BlockResult:
         """Judge every line. A line of blanks is no record."""
-        records: list[DnsRecord] = []
-        indexes: list[int] = []
+        parts, rest = self._fast.read(block)
+        records, refused, unreadable = self._read_lines(block, rest)
+        if records or not parts:
+            parts.append(DnsColumns.of(list(records), list(records.values())))
+        columns = DnsColumns.join(parts)
+        objects = block.line_objects[columns.lines]
+        versions = columns.texts["version"].values.to_pylist()
+        return BlockResult(
+            rows=columns.table(),
+            objects=objects,
+            lines=block.line_numbers[columns.lines],
+            refused=refused,
+            unreadable=unreadable,
+            versions=_by_object(objects, columns.texts["version"].codes, [{text} for text in versions]),
+            unknown_fields=_by_object(objects, columns.extras.codes, columns.extras.names()),
+        )
+
+    def _read_lines(
+        self, block: Block, lines: Positions
+    ) -> tuple[dict[int, DnsRecord], list[Refused], dict[int, ObjectUnreadable]]:
+        """Judge single lines: the records by line, the refusals, the objects to refuse whole."""
+        records: dict[int, DnsRecord] = {}
         refused: list[Refused] = []
         unreadable: dict[int, ObjectUnreadable] = {}
-        for index in range(len(block.line_ends)):
+        for index, ordinal in zip(lines.tolist(), block.line_objects[lines].tolist(), strict=True):
             line = block.line(index)
-            if not line.strip(_BLANK):
+            if ordinal in unreadable or not line.strip(_BLANK):
                 continue
             try:
-                records.append(read_record(line))
-                indexes.append(index)
+                records[index] = read_record(line)
             except BadRecord as bad:
                 refused.append(block.refuse(index, bad.reason, bad.field, bad.detail, self._limits))
             except MajorVersion as other:
-                ordinal = int(block.line_objects[index])
                 detail = f"line {block.line_numbers[index]} is of version {other.version}; this release reads 1.x"
-                unreadable.setdefault(ordinal, ObjectUnreadable(ObjectState.REFUSED, "version_major", detail))
-        objects = block.line_objects[indexes]
-        return BlockResult(
-            rows=_table(records),
-            objects=objects,
-            lines=block.line_numbers[indexes],
-            refused=refused,
-            unreadable=unreadable,
-            versions=_by_object(objects, [{record.values["version"]} for record in records]),
-            unknown_fields=_by_object(objects, [set(record.extra) for record in records]),
-        )
+                unreadable[ordinal] = ObjectUnreadable(ObjectState.REFUSED, "version_major", detail)
+        return records, refused, unreadable
 
 
-def _by_object(objects: npt.NDArray[np.int32], names: list[set[str]]) -> dict[int, frozenset[str]]:
-    found: dict[int, set[str]] = defaultdict(set)
-    for ordinal, some in zip(objects, names, strict=True):
-        found[int(ordinal)] |= some
-    return {ordinal: frozenset(some) for ordinal, some in found.items()}
-
-
-def _table(records: list[DnsRecord]) -> pa.Table:
-    columns: dict[str, list[Any]] = {name: [] for name in VPC_DNS.parsed.names}
-    for record in records:
-        for name, value in record.values.items():
-            columns[name].append(value)
-        columns["p_event_time"].append(record.values[VPC_DNS.event_time])
-        found = _indicators(record.values)
-        for indicator in Indicator:
-            columns[indicator].append(sorted(found[indicator]) or None)
-        columns["p_extra"].append(list(record.extra.items()) or None)
-    return pa.table(columns, VPC_DNS.parsed)
-
-
-def _indicators(values: dict[str, Any]) -> dict[Indicator, set[str]]:
-    found: dict[Indicator, set[str]] = defaultdict(set)
-    marked = [(f, values[f.name]) for f in VPC_DNS.fields]
-    marked += [(f, values["srcids"][f.name]) for f in VPC_DNS.by_key["srcids"].fields]
-    for field, text in marked:
-        if field.indicator and text is not None and (value := SCANNERS[field.indicator](text)):
-            found[field.indicator].add(value)
-    for one in values["answers"]:
-        if hit := answer(one["Type"], one["Rdata"]):
-            found[hit[0]].add(hit[1])
+def _by_object(objects: Codes, codes: Codes, names: Sequence[Set[str]]) -> dict[int, frozenset[str]]:
+    """The names that occur in each object; ``codes`` index ``names``, -1 is none."""
+    found: dict[int, frozenset[str]] = {}
+    if names:
+        changes = np.flatnonzero((np.diff(objects, prepend=-1) != 0) | (np.diff(codes, prepend=-2) != 0))
+        for ordinal, code in zip(objects[changes].tolist(), codes[changes].tolist(), strict=True):
+            if code >= 0:
+                found[ordinal] = found.get(ordinal, frozenset()) | names[code]
     return found

@@ -16,6 +16,7 @@ from vpclogs.parsing.model import ParseLimits, Refused
 
 __all__ = ["BlockBuilder", "Stretch", "cut_lines"]
 
+_MIN_STEP = 4096
 _MAX_LINES = 1 << 18  # in a block: if all of them are refused, that is some 100 MB
 
 
@@ -76,7 +77,9 @@ class _Cutter:
             yield self._stretch(self._carry + b"\n")
 
     def _stretch(self, text: bytes) -> Stretch:
-        stretch = Stretch(text, text.count(b"\n"), self._line, self._offset)
+        # numpy counts several times faster than bytes.count
+        lines = np.count_nonzero(np.frombuffer(text, np.uint8) == ord("\n"))
+        stretch = Stretch(text, int(lines), self._line, self._offset)
         self._line += stretch.lines
         self._offset += len(text)
         return stretch
@@ -137,7 +140,17 @@ class BlockBuilder:
         return _without_long_lines(block, self._limits)
 
 
+def _has_short_lines(data: bytes, limit: int) -> bool:
+    """Whether it takes no look at every line to see that none is too long."""
+    step = limit // 2  # a line beyond the limit covers one of the steps whole
+    if step < _MIN_STEP:
+        return False
+    return all(data.find(b"\n", start, start + step) >= 0 for start in range(0, len(data) - step, step))
+
+
 def _without_long_lines(block: Block, limits: ParseLimits) -> Block:
+    if _has_short_lines(block.data, limits.max_line_bytes):
+        return block
     lengths = block.line_ends - block.line_starts
     long = np.flatnonzero(lengths > limits.max_line_bytes)
     if not len(long):

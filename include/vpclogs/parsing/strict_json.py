@@ -18,7 +18,7 @@ __all__ = ["MAX_DEPTH", "BadRecord", "Number", "kind", "read_object"]
 
 MAX_DEPTH = 64
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)', re.DOTALL)  # one that is not closed runs to the end
 _OPENING, _CLOSING = np.frombuffer(b"[{", np.uint8), np.frombuffer(b"]}", np.uint8)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_NAME = 200  # characters of a key in a message; a hostile key is a megabyte

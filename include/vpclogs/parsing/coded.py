@@ -1,0 +1,116 @@
+"""Columns of text as codes into distinct values: each value is decoded, checked and written once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+__all__ = [
+    "CODED",
+    "Codes",
+    "Coded",
+    "Mask",
+    "Positions",
+    "as_bytes",
+    "coded_type",
+    "encode",
+    "encode_spans",
+    "offsets",
+]
+
+Codes = npt.NDArray[np.int32]
+Positions = npt.NDArray[np.signedinteger]
+Mask = npt.NDArray[np.bool_]
+
+CODED = pa.dictionary(pa.int32(), pa.string())
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A column of text: ``codes`` index ``values``, -1 is null. Values are distinct; some may be unused."""
+
+    codes: Codes
+    values: pa.StringArray
+
+    @classmethod
+    def of(cls, texts: Sequence[str | None]) -> Coded:
+        """The column of the given texts."""
+        return encode(pa.array(texts, pa.string()))
+
+    @classmethod
+    def join(cls, columns: Sequence[Coded]) -> Coded:
+        """The columns one after another."""
+        if len(columns) == 1:
+            return columns[0]
+        values = encode(pa.concat_arrays([column.values for column in columns]))
+        codes, shift = [], 0
+        for column in columns:
+            codes.append(_look_up(values.codes[shift : shift + len(column.values)], column.codes))
+            shift += len(column.values)
+        return cls(np.concatenate(codes), values.values)
+
+    def pick(self, rows: Positions | Mask) -> Coded:
+        """The given rows, in their order."""
+        return Coded(self.codes[rows], self.values)
+
+    def through(self, codes: Codes) -> Coded:
+        """The column whose rows hold what this column holds at ``codes``."""
+        return Coded(self.codes[codes], self.values)
+
+    def array(self) -> pa.DictionaryArray:
+        """As Arrow holds it."""
+        null = self.codes < 0
+        return pa.DictionaryArray.from_arrays(pa.array(self.codes, mask=null if null.any() else None), self.values)
+
+
+def encode(texts: pa.StringArray) -> Coded:
+    """The distinct texts, and where each is."""
+    encoded = texts.dictionary_encode()
+    indices = encoded.indices
+    codes = (indices.fill_null(-1) if indices.null_count else indices).to_numpy(zero_copy_only=True)
+    return Coded(codes, encoded.dictionary)
+
+
+def encode_spans(data: pa.Buffer, starts: Positions, ends: Positions) -> Coded:
+    """The distinct texts among the spans of ``data``: ascending, apart, and ASCII."""
+    count = len(starts)
+    bounds = np.empty(2 * count + 1, np.int32)
+    bounds[0:-1:2] = starts
+    bounds[1::2] = ends
+    bounds[-1] = ends[-1] if count else 0
+    # every other string is a span, those between them are not looked at
+    spans = pa.StringArray.from_buffers(2 * count, pa.py_buffer(bounds), data)
+    return encode(spans.take(pa.array(np.arange(0, 2 * count, 2, dtype=np.int32))))
+
+
+def as_bytes(texts: pa.StringArray) -> list[bytes]:
+    """The texts in UTF-8."""
+    encoded: list[bytes] = texts.cast(pa.binary()).to_pylist()
+    return encoded
+
+
+def coded_type(kind: pa.DataType) -> pa.DataType:
+    """The type with every text in it coded. Maps stay as they are."""
+    if pa.types.is_string(kind):
+        return CODED
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(coded_type(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(coded_type(kind.value_type)))
+    return kind
+
+
+def offsets(counts: Positions) -> pa.Array:
+    """Where each list of ``counts[i]`` elements begins, and the end of the last."""
+    bounds = np.zeros(len(counts) + 1, np.int32)
+    np.cumsum(counts, out=bounds[1:])
+    return pa.array(bounds)
+
+
+def _look_up(table: Codes, codes: Codes) -> Codes:
+    """``table[codes]``, with -1 kept."""
+    return np.append(table, np.int32(-1))[codes]

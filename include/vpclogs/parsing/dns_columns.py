@@ -1,0 +1,152 @@
+"""DNS records as coded columns, and from them the table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from vpclogs.parsing.coded import Coded, Codes, Positions, coded_type, offsets
+from vpclogs.parsing.dns_indicators import indicator_columns
+from vpclogs.parsing.dns_records import DnsRecord
+from vpclogs.schemas.model import TIMESTAMP
+from vpclogs.schemas.vpc_dns import VPC_DNS
+
+__all__ = ["ANSWER", "ROWS", "TEXTS", "DnsColumns", "Extras"]
+
+ROWS = pa.schema([field.with_type(coded_type(field.type)) for field in VPC_DNS.parsed])
+"""What parsing yields: the schema's columns, texts as dictionaries."""
+
+_SOURCE_IDS = tuple(field.name for field in VPC_DNS.by_key["srcids"].fields)
+ANSWER = tuple(field.name for field in VPC_DNS.by_key["answers"].fields)
+"""The texts of one answer."""
+
+TEXTS = (
+    *(field.name for field in VPC_DNS.fields if field.type == pa.string()),
+    *(f"srcids.{name}" for name in _SOURCE_IDS),
+)
+"""The texts of one record; those of a struct with its name before."""
+
+
+_NUMBER = re.compile(r"^answers\[[0-9]+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """The unknown keys of each record: ``codes`` index ``values``, -1 is none."""
+
+    codes: Codes
+    values: Sequence[dict[str, str]] = ()
+
+    @classmethod
+    def join(cls, parts: Sequence[Extras]) -> Extras:
+        """The records of each part, one part after another."""
+        codes: list[Codes] = []
+        values: list[dict[str, str]] = []
+        for part in parts:
+            codes.append(np.where(part.codes < 0, np.int32(-1), part.codes + np.int32(len(values))))
+            values.extend(part.values)
+        return cls(np.concatenate(codes), values)
+
+    def names(self) -> list[set[str]]:
+        """The names in each of ``values``, without the number of the answer."""
+        return [{_NUMBER.sub("answers[]", name) for name in extra} for extra in self.values]
+
+    def array(self) -> pa.Array:
+        """The column ``p_extra``."""
+        kind = VPC_DNS.parsed.field("p_extra").type
+        if not self.values:
+            return pa.nulls(len(self.codes), kind)
+        maps = pa.array([sorted(extra.items()) for extra in self.values], kind)
+        return maps.take(pa.array(self.codes, mask=self.codes < 0))
+
+
+@dataclass(frozen=True, slots=True)
+class DnsColumns:
+    """Records in columns. ``lines`` are their lines in the block, counted from 0.
+
+    ``times`` are microseconds since the epoch; ``texts`` are by the names in `TEXTS`.
+    ``counts`` says how many answers each record has; ``answers`` holds the answers of
+    all records one after another, by the names in `ANSWER`.
+    """
+
+    lines: Positions
+    times: Positions
+    texts: dict[str, Coded]
+    counts: Positions
+    answers: dict[str, Coded]
+    extras: Extras
+
+    @classmethod
+    def of(cls, lines: Sequence[int], records: Sequence[DnsRecord]) -> DnsColumns:
+        """The columns of single records."""
+        answers = [answer for record in records for answer in record.values["answers"]]
+        extras = [record.extra for record in records if record.extra]
+        has_extra = np.array([bool(record.extra) for record in records], np.bool_)
+        return cls(
+            np.array(lines, np.int64),
+            np.array([record.values["query_timestamp"] for record in records], np.int64),
+            {name: Coded.of([_text(record, name) for record in records]) for name in TEXTS},
+            np.array([len(record.values["answers"]) for record in records], np.int64),
+            {name: Coded.of([answer[name] for answer in answers]) for name in ANSWER},
+            Extras(np.where(has_extra, np.cumsum(has_extra) - 1, -1).astype(np.int32), extras),
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[DnsColumns]) -> DnsColumns:
+        """The records of all parts in the order of their lines."""
+        if len(parts) == 1:
+            return parts[0]
+        joined = cls(
+            np.concatenate([part.lines for part in parts]),
+            np.concatenate([part.times for part in parts]),
+            {name: Coded.join([part.texts[name] for part in parts]) for name in TEXTS},
+            np.concatenate([part.counts for part in parts]),
+            {name: Coded.join([part.answers[name] for part in parts]) for name in ANSWER},
+            Extras.join([part.extras for part in parts]),
+        )
+        return joined.pick(np.argsort(joined.lines))
+
+    def pick(self, rows: Positions) -> DnsColumns:
+        """The given records, in their order."""
+        counts = self.counts[rows]
+        shifts = (np.cumsum(self.counts) - self.counts)[rows] - (np.cumsum(counts) - counts)
+        places = np.repeat(shifts, counts) + np.arange(counts.sum())
+        return DnsColumns(
+            self.lines[rows],
+            self.times[rows],
+            {name: column.pick(rows) for name, column in self.texts.items()},
+            counts,
+            {name: column.pick(places) for name, column in self.answers.items()},
+            Extras(self.extras.codes[rows], self.extras.values),
+        )
+
+    def table(self) -> pa.Table:
+        """The rows, with the columns of `ROWS`."""
+        times = pa.array(self.times).cast(TIMESTAMP)
+        answers = pa.StructArray.from_arrays(
+            [self.answers[name].array() for name in ANSWER], fields=list(ROWS.field("answers").type.value_type)
+        )
+        source_ids = pa.StructArray.from_arrays(
+            [self.texts[f"srcids.{name}"].array() for name in _SOURCE_IDS], fields=list(ROWS.field("srcids").type)
+        )
+        columns: dict[str, pa.Array] = {
+            **{name: self.texts[name].array() for name in TEXTS if "." not in name},
+            VPC_DNS.event_time: times,
+            "answers": pa.ListArray.from_arrays(offsets(self.counts), answers, type=ROWS.field("answers").type),
+            "srcids": source_ids,
+            "p_event_time": times,
+            **indicator_columns(self.texts, self.counts, self.answers),
+            "p_extra": self.extras.array(),
+        }
+        return pa.Table.from_arrays([columns[name] for name in ROWS.names], schema=ROWS)
+
+
+def _text(record: DnsRecord, name: str) -> str | None:
+    outer, _, inner = name.partition(".")
+    value = record.values[outer]
+    text: str | None = value[inner] if inner else value
+    return text

@@ -1,0 +1,126 @@
+"""The fast path of DNS logs: lines that fit a template, read by their distinct texts.
+
+Takes a line only if it gives what `vpclogs.parsing.dns_records` would give, and leaves
+every other line to it: whatever is refused, and what is merely unusual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from vpclogs.parsing.blocks import Block
+from vpclogs.parsing.coded import Coded, Mask, Positions, as_bytes
+from vpclogs.parsing.dns_columns import TEXTS, DnsColumns
+from vpclogs.parsing.dns_pieces import (
+    Gap,
+    Reader,
+    Template,
+    read_gap,
+    read_head,
+    read_middle,
+    read_tail,
+    template_of,
+)
+from vpclogs.parsing.dns_shared import SharedPieces, Sharing
+from vpclogs.parsing.dns_split import MarkFinder, Split, split_lines
+from vpclogs.parsing.quick_json import unescape
+from vpclogs.parsing.timestamps import rfc3339_column
+
+__all__ = ["FastReader"]
+
+_WORTH = 256  # lines; fewer are read faster one by one
+_MAX_TEMPLATES = 4
+_SAMPLES = 8
+
+T = TypeVar("T")
+
+
+class FastReader:
+    """Reads the lines that fit a template. Remembers templates and pieces from block to block."""
+
+    def __init__(self) -> None:
+        self._marks = MarkFinder()
+        self._templates: list[Template] = []
+        self._head = Reader(read_head)
+        self._middle = Reader(read_middle)
+        self._tail = Reader(read_tail)
+        self._gap = Reader(read_gap)
+
+    def read(self, block: Block) -> tuple[list[DnsColumns], Positions]:
+        """The records of some lines, and the other lines, counted from 0 in the block."""
+        marks = self._marks.find(block)
+        rest = np.arange(len(block.line_ends))
+        parts = []
+        known = iter(tuple(self._templates))
+        for _ in range(_MAX_TEMPLATES):
+            template = (next(known, None) or self._learn(block, rest)) if len(rest) >= _WORTH else None
+            if template is None:
+                break
+            split = split_lines(block, marks, rest, template)
+            if split is not None:
+                parts.append(self._columns(split, template))
+                rest = np.setdiff1d(rest, parts[-1].lines, assume_unique=True)
+        return parts, rest
+
+    def _learn(self, block: Block, lines: Positions) -> Template | None:
+        """A template, not known yet, that some line fits."""
+        for index in lines[:: len(lines) // _SAMPLES]:
+            template = template_of(block.line(index))
+            if template is not None and template not in self._templates:
+                self._templates = [template, *self._templates][:_MAX_TEMPLATES]
+                return template
+        return None
+
+    def _columns(self, split: Split, template: Template) -> DnsColumns:
+        """The records of those lines of which every piece and value is right."""
+        heads, middles, tails = (
+            list(map(reader, as_bytes(column.values)))
+            for reader, column in ((self._head, split.head), (self._middle, split.middle), (self._tail, split.tail))
+        )
+        shared = SharedPieces(
+            [
+                Sharing(split.head.codes, heads, template.head),
+                Sharing(split.middle.codes, middles, template.middle),
+                Sharing(split.tail.codes, tails, template.tail, optional=True),
+            ]
+        )
+        gaps = list(map(self._gap, as_bytes(split.gaps.values)))
+        data = unescape(split.data)
+        own = {"query_name": unescape(split.name), "srcaddr": unescape(split.client), "srcport": split.port}
+        times, exist = rfc3339_column(split.time.values)
+
+        good = shared.good() & exist[split.time.codes] & _answers_good(split, data, gaps)
+        good &= _true(middles, lambda middle: middle.answered)[split.middle.codes] == (split.counts > 0)
+        for column in own.values():
+            good &= column.codes >= 0
+        columns = DnsColumns(
+            lines=split.lines,
+            times=times[split.time.codes],
+            texts={name: own.get(name) or shared.text(name) for name in TEXTS},
+            counts=split.counts,
+            answers={
+                "Rdata": data,
+                "Type": Coded.of([gap.type if gap else None for gap in gaps]).through(split.gaps.codes),
+                "Class": Coded.of([gap.klass if gap else None for gap in gaps]).through(split.gaps.codes),
+            },
+            extras=shared.extras(),
+        )
+        return columns if good.all() else columns.pick(np.flatnonzero(good))
+
+
+def _answers_good(split: Split, data: Coded, gaps: Sequence[Gap | None]) -> Mask:
+    """Per line, whether its answers' data and gaps are right, with the last gap in the last place only."""
+    last = np.zeros(len(split.gaps.codes), np.bool_)
+    last[np.cumsum(split.counts)[split.counts > 0] - 1] = True
+    right = _true(gaps, lambda gap: True)[split.gaps.codes] & (data.codes >= 0)
+    right &= _true(gaps, lambda gap: gap.last)[split.gaps.codes] == last
+    good = np.ones(len(split.lines), np.bool_)
+    good[np.repeat(np.arange(len(good)), split.counts)[~right]] = False
+    return good
+
+
+def _true(items: Sequence[T | None], condition: Callable[[T], bool]) -> Mask:
+    return np.array([item is not None and condition(item) for item in items], np.bool_)

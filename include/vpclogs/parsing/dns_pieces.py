@@ -1,0 +1,174 @@
+"""What the lines of a DNS query log have in common: pieces of text, each read once.
+
+AWS's writer keeps one key order, so a line is
+
+    head TIME ","query_name":" NAME middle (DATA gap)* CLIENT ","srcport":" PORT tail
+
+where the values in capitals differ from line to line, while the pieces between them
+have few distinct texts. Each distinct piece is read as the JSON that it is part of.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from vpclogs.parsing.dns_records import MajorVersion, check_values, read_part
+from vpclogs.parsing.quick_json import QuickReader
+from vpclogs.parsing.strict_json import BadRecord
+from vpclogs.schemas.vpc_dns import VPC_DNS
+
+__all__ = [
+    "AFTER_CLIENT",
+    "AFTER_TIME",
+    "Gap",
+    "Piece",
+    "Reader",
+    "Template",
+    "read_gap",
+    "read_head",
+    "read_middle",
+    "read_tail",
+    "template_of",
+]
+
+AFTER_TIME = b'","query_name":"'
+AFTER_CLIENT = b'","srcport":"'
+
+_TIME = b',"query_timestamp":"'
+_ANSWERS = b',"answers":['
+_SOME = _ANSWERS + b'{"Rdata":"'
+_NONE = _ANSWERS + b'],"srcaddr":"'
+_CLIENT = b'],"srcaddr":"'
+_GAP = re.compile(rb'","Type":"([^"\\]*)","Class":"([^"\\]*)"\}(?:,\{"Rdata":"|(\],"srcaddr":"))')
+
+_OWN = frozenset({"query_timestamp", "query_name", "answers", "srcaddr", "srcport"})
+_SHARED = tuple(item for item in VPC_DNS.fields if item.name not in _OWN)
+_REQUIRED = frozenset(item.name for item in _SHARED if item.required)
+_PLAIN = QuickReader(_SHARED, partial=True)
+
+_MAX_KEPT = 1 << 14  # texts remembered from block to block, of each kind
+_MAX_KEPT_BYTES = 1024  # of one of them
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a head, a middle or a tail says.
+
+    ``required`` are the names in ``values`` that every record must have, ``optional`` the
+    others. ``answered``: a middle ends before the first answer's data, not after ``[]``.
+    """
+
+    values: Mapping[str, Any]
+    extra: Mapping[str, str]
+    answered: bool
+    required: frozenset[str] = field(init=False)
+    optional: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "required", frozenset(self.values) & _REQUIRED)
+        object.__setattr__(self, "optional", frozenset(self.values) - _REQUIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What follows the data of an answer. ``last``: no other answer comes."""
+
+    type: str
+    klass: str
+    last: bool
+
+
+T = TypeVar("T")
+
+
+class Reader(Generic[T]):
+    """Reads texts of one kind, and remembers some. None: the line is to be read as a whole."""
+
+    def __init__(self, read: Callable[[bytes], T | None]) -> None:
+        self._read = read
+        self._known: dict[bytes, T | None] = {}
+
+    def __call__(self, text: bytes) -> T | None:
+        if text in self._known:
+            return self._known[text]
+        piece = self._read(text)
+        if len(text) <= _MAX_KEPT_BYTES:
+            if len(self._known) >= _MAX_KEPT:
+                self._known.clear()
+            self._known[text] = piece
+        return piece
+
+
+def read_head(text: bytes) -> Piece | None:
+    """From the beginning of the line to the time."""
+    return _piece(text.removesuffix(_TIME) + b"}") if text.endswith(_TIME) else None
+
+
+def read_middle(text: bytes) -> Piece | None:
+    """From the end of the name to the first answer's data, or to the client if there is none."""
+    for end in (_SOME, _NONE):
+        if text.startswith(b'",') and text.endswith(end):
+            return _piece(b"{" + text[2 : -len(end)] + b"}", answered=end is _SOME)
+    return None
+
+
+def read_tail(text: bytes) -> Piece | None:
+    """From the end of the port to the end of the line."""
+    return _piece(b"{" + text[2:]) if text.startswith(b'",') else None
+
+
+def read_gap(text: bytes) -> Gap | None:
+    """From the end of an answer's data to the next one's, or to the client."""
+    match = _GAP.fullmatch(text)
+    return Gap(match[1].decode(), match[2].decode(), match[3] is not None) if match else None
+
+
+def _piece(text: bytes, *, answered: bool = False) -> Piece | None:
+    values = _PLAIN.read(text)
+    if values is not None:
+        return Piece(values, {}, answered) if check_values(values) else None
+    try:
+        part = read_part(text)
+    except (BadRecord, MajorVersion):
+        return None
+    return None if part.values.keys() & _OWN else Piece(part.values, part.extra, answered)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """How to split lines, and which names each piece must have to make a record together.
+
+    ``time`` is the number of the quote that opens the time, ``answers`` that of the first
+    quote behind ``"answers":[``, from 0.
+    """
+
+    time: int
+    answers: int
+    head: frozenset[str]
+    middle: frozenset[str]
+    tail: frozenset[str]
+
+
+def template_of(line: bytes) -> Template | None:
+    """The template that the line fits, if any."""
+    time = line.find(_TIME) + len(_TIME)
+    name = line.find(AFTER_TIME, time) + len(AFTER_TIME)
+    answers = line.find(_ANSWERS, name)
+    client = line.find(_CLIENT, answers) + len(_CLIENT)
+    port = line.find(AFTER_CLIENT, client) + len(AFTER_CLIENT)
+    if not len(_TIME) <= time < name < answers < client < port or b"\\" in line[:answers]:
+        return None
+    answers += len(_ANSWERS)
+    head = read_head(line[:time])
+    answered = line[answers : answers + 1] != b"]"
+    middle = read_middle(line[line.find(b'"', name) : answers] + (_SOME if answered else _NONE)[len(_ANSWERS) :])
+    tail = read_tail(line[line.find(b'"', port) :])
+    if not (head and middle and tail):
+        return None
+    names = (head.required, middle.required, tail.required)
+    if sum(map(len, names)) != len(_REQUIRED) or frozenset().union(*names) != _REQUIRED:
+        return None
+    return Template(line.count(b'"', 0, time) - 1, line.count(b'"', 0, answers), *names)

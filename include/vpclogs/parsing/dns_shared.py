@@ -1,0 +1,77 @@
+"""The columns that come from pieces which lines share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vpclogs.parsing.coded import Coded, Codes, Mask
+from vpclogs.parsing.dns_columns import Extras
+from vpclogs.parsing.dns_pieces import Piece
+
+__all__ = ["SharedPieces", "Sharing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """One kind of piece: ``codes`` say which of ``pieces`` each line has.
+
+    ``required`` are the names that such a piece must have. ``optional``: it may have
+    others that the schema knows; one kind may, the last.
+    """
+
+    codes: Codes
+    pieces: Sequence[Piece | None]
+    required: frozenset[str]
+    optional: bool = False
+
+    def accepts(self, piece: Piece) -> bool:
+        """Whether the piece can be part of a record."""
+        return piece.required == self.required and (self.optional or not piece.optional)
+
+
+class SharedPieces:
+    """All kinds of pieces of some lines. Each name of the schema is in one of them."""
+
+    def __init__(self, kinds: Sequence[Sharing]) -> None:
+        unknown = [{name for piece in kind.pieces if piece for name in piece.extra} for kind in kinds]
+        # an unknown key in pieces of two kinds may be twice in a record: such lines are read as a whole
+        twice = {name for names in unknown for name in names if sum(name in others for others in unknown) > 1}
+        self._kinds = kinds
+        self._pieces: list[list[Piece | None]] = [
+            [p if p and kind.accepts(p) and not twice & p.extra.keys() else None for p in kind.pieces] for kind in kinds
+        ]
+
+    def good(self) -> Mask:
+        """Per line, whether all of its pieces are right."""
+        masks = [
+            np.array([piece is not None for piece in pieces], np.bool_)[kind.codes]
+            for kind, pieces in zip(self._kinds, self._pieces, strict=True)
+        ]
+        good: Mask = np.logical_and.reduce(masks)
+        return good
+
+    def text(self, name: str) -> Coded:
+        """One of the names in `dns_columns.TEXTS`."""
+        outer, _, inner = name.partition(".")
+        at = next(i for i, kind in enumerate(self._kinds) if outer in kind.required or kind.optional)
+        values = [piece.values.get(outer) if piece else None for piece in self._pieces[at]]
+        if inner:
+            values = [value and value[inner] for value in values]
+        return Coded.of(values).through(self._kinds[at].codes)
+
+    def extras(self) -> Extras:
+        """The unknown keys of each line, from all of its pieces."""
+        count = len(self._kinds[0].codes)
+        if not any(piece and piece.extra for pieces in self._pieces for piece in pieces):
+            return Extras(np.full(count, -1, np.int32))
+        combined = np.stack([kind.codes for kind in self._kinds])
+        distinct, places = np.unique(combined, axis=1, return_inverse=True)
+        values = []
+        for codes in distinct.T:
+            pieces = [pieces[code] for pieces, code in zip(self._pieces, codes, strict=True)]
+            values.append({name: text for piece in pieces if piece for name, text in piece.extra.items()})
+        none = np.array([not value for value in values], np.bool_)[places]
+        return Extras(np.where(none, -1, places).astype(np.int32), values)
