@@ -7,15 +7,15 @@ the look-back (two by default) again each hour, so late objects are found whenev
 | task | does |
 |---|---|
 | `plan` | lists the sources, subtracts what the ledger has, freezes the manifest, cuts it into batches |
-| `stage` | one per batch: parses, checks each record against the schema, writes staging and quarantine |
+| `stage` | one per batch: parses, checks each record against the schema, writes what passes and what does not to staging |
 | `audit` | checks each partition (account, region, day) as a whole; a partition that fails is held back |
 | `publish` | makes all partitions that passed visible, in one commit |
 | `start_reloads` | starts a run of `vpc_dns_partition` for each partition that newly failed; else skipped |
 | `verdict` | fails the run if a partition is missing, and says which and why |
 
-* **Green**: all that was delivered is in the table or, record by record, in quarantine.
+* **Green**: all that `plan` found is in the table or, record by record, in the quarantine.
 * **Red at `verdict`**: all but the partitions it names are published. `docs/runbooks/rerun-a-partition.md`
-* **Red before**: nothing of this run is published. Clear the red task once the cause in its log is gone.
+* **Red before**: clear the red task once the cause in its log is gone; the run goes on from there.
 * **Safe to run again**: always. An object that is published is not published a second time.
 * **Started by hand**: loads up to now, or to the end of the hour before the logical date if one is given.
 * **Backfill**: `docs/runbooks/backfill.md`

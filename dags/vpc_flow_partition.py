@@ -5,7 +5,7 @@ Rebuilds one partition (account, region, day) of the table `vpc_flow` from the o
 now, and swaps it in with one commit. Readers see the old rows until then; if the audit says no,
 they go on seeing them.
 
-A run is started for each partition that failed in `vpc_flow_hourly`, and by hand or by `vpclogs rerun`.
+A run is started for each partition that failed in `vpc_flow_hourly`, and by hand.
 The partition is the run's partition key, such as `123456789012|us-west-2|2022-10-07`.
 
 * **Red**: the log of the red task says why. Remove the cause, then clear the run.

@@ -66,10 +66,10 @@ def library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ScriptedPipeline
 
 
 @pytest.fixture
-def run(dag_bag, library) -> Callable[..., Run]:
+def run(impatient_dags, library) -> Callable[..., Run]:
     def start(name: str, *, logical_date: Any = None, conf: dict[str, Any] | None = None, **script: Any) -> Run:
         library.script |= script
-        return Run(dag_bag.dags[name].test(logical_date=logical_date, run_conf=conf))
+        return Run(impatient_dags[name].test(logical_date=logical_date, run_conf=conf))
 
     return start
 
