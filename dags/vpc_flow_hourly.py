@@ -7,7 +7,7 @@ the look-back (two by default) again each hour, so late objects are found whenev
 | task | does |
 |---|---|
 | `plan` | lists the sources, subtracts what the ledger has, freezes the manifest, cuts it into batches |
-| `stage` | one per batch: parses, checks each record against the schema, writes what passes and what does not to staging |
+| `stage` | one per batch: parses, checks each record against the schema, writes what passes and what does not |
 | `audit` | checks each partition (account, region, day) as a whole; a partition that fails is held back |
 | `publish` | makes all partitions that passed visible, in one commit |
 | `start_reloads` | starts a run of `vpc_flow_partition` for each partition that newly failed; else skipped |
