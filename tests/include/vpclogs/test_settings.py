@@ -50,7 +50,7 @@ def test_one_source_is_all_that_must_be_written(load: Load) -> None:
 def test_the_example_loads_and_names_every_key() -> None:
     example = ROOT / "config/vpclogs.example.yaml"
 
-    settings = load_settings(example, {"VPCLOGS_LEDGER_PASSWORD": "x"})
+    settings = load_settings(example, {})
 
     text = example.read_text()
     models = (settings, settings.limits, settings.audit, settings.sources[0])

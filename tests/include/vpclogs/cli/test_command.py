@@ -106,8 +106,12 @@ def test_without_settings_it_says_where_they_are_looked_for(here: Deployment) ->
 def test_settings_are_named_by_option_or_environment(here: Deployment) -> None:
     (here.folder / "vpclogs.yaml").rename(here.folder / "other.yaml")
 
-    assert here.vpclogs("status", "--config", "other.yaml").returncode == 0
-    assert here.vpclogs("status", VPCLOGS_CONFIG="other.yaml").returncode == 0
+    key = "999999999999|us-east-1|2026-01-14"
+    for done in (
+        here.vpclogs("status", "--partition", key, "--config", "other.yaml"),
+        here.vpclogs("status", "--partition", key, VPCLOGS_CONFIG="other.yaml"),
+    ):
+        assert f"does not know the partition {key}" in done.stderr
 
 
 def test_a_reader_that_has_seen_enough_is_no_trouble(here: Deployment) -> None:

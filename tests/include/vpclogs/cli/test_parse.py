@@ -145,6 +145,28 @@ def test_a_bucket_of_no_source_is_read_with_the_default_credentials(deployment: 
     assert "there is no such object" in done.stderr
 
 
+def test_airflow_s_log_stays_out_of_the_records(deployment: Deployment, s3: Any, seaweed: Seaweed) -> None:
+    s3.put_object(Bucket=deployment.bucket, Key="a.log.gz", Body=gzip.compress(SEED_EVENT))
+    deployment.configure(log_type="connection: logs, log_type")
+    connection = {
+        "conn_type": "aws",
+        "login": deployment.env["AWS_ACCESS_KEY_ID"],
+        "password": deployment.env["AWS_SECRET_ACCESS_KEY"],
+        "extra": {"endpoint_url": seaweed.endpoint, "region_name": "us-east-1"},
+    }
+    home = str(deployment.folder / "airflow")
+
+    done = deployment.vpclogs(
+        *PARSE,
+        f"s3://{deployment.bucket}/a.log.gz",
+        AIRFLOW_HOME=home,
+        AIRFLOW_CONN_LOGS=json.dumps(connection),
+        AWS_ACCESS_KEY_ID="",
+    )
+
+    assert (done.returncode, len(lines(done.stdout))) == (0, 1), done.stderr
+
+
 def provisional(line: int) -> Parsed:
     refused = Refused(0, line + 1, "not_json", None, "no", b"x", 0, 1)
     rows = pa.table({"n": [line]})
