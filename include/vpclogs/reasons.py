@@ -31,7 +31,9 @@ class Reason:
 
 
 _O, _R = Scope.OBJECT, Scope.RECORD
-_SOURCE = "Look at the raw text; if AWS wrote it, tell us. If something rewrote the object, restore AWS's version."
+# Refused records are seldom AWS's: something on the way has cut, joined or rewritten them, or writes there itself.
+_REWRITTEN = "Find what else writes to the prefix or rewrites its objects; put AWS's object back, then reload."
+_FORMAT = "If many records have it, AWS's format has changed: upgrade vpclogs, then replay the quarantine."
 
 _ALL = (
     # The object holds nothing, or could not be read.
@@ -63,29 +65,31 @@ _ALL = (
     Reason("no_header", _O, "The flow log file does not begin with a header.", "Check what writes to the prefix."),
     Reason("header_missing_required", _O, "The header lacks start, end or log-status.", "Add them to the flow log."),
     Reason("header_duplicate", _O, "The header has a name twice.", "Check what writes to the prefix."),
-    Reason("parquet_type", _O, "A Parquet column has a type that its field cannot.", "Check what writes to the prefix."),
+    Reason(
+        "parquet_type", _O, "A Parquet column has a type its field cannot.", "Check what writes to the prefix."
+    ),
     Reason("transit_gateway", _O, "A transit gateway flow log, another kind of log.", "Nothing; it is not loaded."),
     Reason("cloudwatch_export", _O, "An export from CloudWatch Logs.", "Deliver the flow log to S3 directly."),
     Reason("json_in_flow", _O, "JSON under the flow log prefix.", "Check what writes to the prefix."),
     # One record is refused: its text.
-    Reason("line_too_long", _R, "The line is longer than limits.max_line_bytes.", _SOURCE),
-    Reason("invalid_utf8", _R, "The line is not UTF-8.", _SOURCE),
-    Reason("too_deep", _R, "Brackets are nested more than 64 deep.", _SOURCE),
-    Reason("not_json", _R, "The line is not one JSON value.", _SOURCE),
-    Reason("not_object", _R, "The line is JSON but not an object.", _SOURCE),
-    Reason("duplicate_key", _R, "A key occurs twice in one JSON object.", _SOURCE),
-    Reason("lone_surrogate", _R, "A string has half of a surrogate pair; no UTF-8 can hold it.", _SOURCE),
-    Reason("nul_character", _R, "A string has a NUL, which many readers take for its end.", _SOURCE),
+    Reason("line_too_long", _R, "The line is longer than limits.max_line_bytes.", "Raise the limit if it is genuine."),
+    Reason("invalid_utf8", _R, "The line is not UTF-8.", _REWRITTEN),
+    Reason("too_deep", _R, "Brackets are nested more than 64 deep.", _REWRITTEN),
+    Reason("not_json", _R, "The line is not one JSON value.", _REWRITTEN),
+    Reason("not_object", _R, "The line is JSON but not an object.", _REWRITTEN),
+    Reason("duplicate_key", _R, "A key occurs twice in one JSON object.", _REWRITTEN),
+    Reason("lone_surrogate", _R, "A string has half of a surrogate pair; no UTF-8 can hold it.", _REWRITTEN),
+    Reason("nul_character", _R, "A string has a NUL, which many readers take for its end.", _REWRITTEN),
     # One record is refused: its fields.
-    Reason("missing_field", _R, "A required field is absent or null.", _SOURCE),
-    Reason("wrong_type", _R, "A field has another type than the schema says.", _SOURCE),
-    Reason("bad_version", _R, "The version is not a number such as 1.100000.", _SOURCE),
-    Reason("bad_account", _R, "The account is not 12 (or 13) digits.", _SOURCE),
-    Reason("bad_timestamp", _R, "The time is not one that exists, in the log's form.", _SOURCE),
-    Reason("bad_port", _R, "The port is not a number from 0 to 65535.", _SOURCE),
-    Reason("bad_integer", _R, "The number does not parse or does not fit.", _SOURCE),
-    Reason("too_few_values", _R, "The row has fewer values than the header.", _SOURCE),
-    Reason("too_many_values", _R, "The row has more values than the header.", _SOURCE),
+    Reason("missing_field", _R, "A required field is absent or null.", _FORMAT),
+    Reason("wrong_type", _R, "A field has another type than the schema says.", _FORMAT),
+    Reason("bad_version", _R, "The version is not a number such as 1.100000.", _FORMAT),
+    Reason("bad_account", _R, "The account is not 12 (or 13) digits.", _REWRITTEN),
+    Reason("bad_timestamp", _R, "The time is not one that exists, in the log's form.", _FORMAT),
+    Reason("bad_port", _R, "The port is not a number from 0 to 65535.", _REWRITTEN),
+    Reason("bad_integer", _R, "The number does not parse or does not fit.", _REWRITTEN),
+    Reason("too_few_values", _R, "The row has fewer values than the header.", _REWRITTEN),
+    Reason("too_many_values", _R, "The row has more values than the header.", _REWRITTEN),
 )
 
 REASONS: Mapping[str, Reason] = {reason.code: reason for reason in _ALL}
