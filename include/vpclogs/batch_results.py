@@ -5,11 +5,13 @@ Plain data that the ledger keeps as JSON; the staged rows themselves are in the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 
-__all__ = ["BatchResult", "ObjectOutcome", "StagedFile"]
+__all__ = ["BatchResult", "ObjectOutcome", "StagedFile", "fingerprint"]
 
 
 class StagedFile(msgspec.Struct, frozen=True):
@@ -41,3 +43,8 @@ class BatchResult(msgspec.Struct, frozen=True):
     files: list[StagedFile]
     outcomes: list[ObjectOutcome]
     statistics: dict[str, dict[str, Any]]
+
+
+def fingerprint(staged: Mapping[int, BatchResult]) -> str:
+    """The same for the very same staged batches only; staging a batch again makes other files. 64 hex digits."""
+    return sha256(msgspec.json.encode(sorted(staged.items()))).hexdigest()

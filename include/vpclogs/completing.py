@@ -140,7 +140,7 @@ class Completer:
 
     def _is_in(self, table: Table, intent: Intent) -> bool:
         """Whether the table has the intent, which can only be in what came after the intent's base."""
-        base = oldest = intent.plan.bases[table.name()[-1]]
+        base = oldest = intent.plan.bases.get(table.name()[-1], 0)
         for snapshot in _history(table):
             oldest = snapshot.sequence_number or 0
             if oldest <= base:

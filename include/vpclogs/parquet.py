@@ -19,7 +19,15 @@ _ROW_GROUP = 256_000
 """Rows buffered and written together: large enough to compress and skip well, some 100 MB in memory."""
 
 _DISTINCT = ("p_row_id", "p_source_line")
-_PRUNING = (*PARTITION_COLUMNS, "p_log_type", "p_event_time", "p_parse_time", "p_source_key", "query_timestamp", "start")
+_PRUNING = (
+    *PARTITION_COLUMNS,
+    "p_log_type",
+    "p_event_time",
+    "p_parse_time",
+    "p_source_key",
+    "query_timestamp",
+    "start",
+)
 
 
 class ParquetFile:

@@ -7,24 +7,26 @@ a task that runs again, on another machine, after a crash, goes on from what is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from vpclogs.batch_results import BatchResult, fingerprint
 from vpclogs.batches import batch_label, plan_batches
-from vpclogs.errors import PartitionsFailed, VpcLogsError
+from vpclogs.errors import VpcLogsError
 from vpclogs.fetching import fetch
 from vpclogs.gate import audit_staged, decision
 from vpclogs.ledger import Ledger
 from vpclogs.manifests import Manifest, Mode
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
-from vpclogs.planning import Survey, survey
+from vpclogs.planning import Survey, look_back, started, survey
 from vpclogs.publishing import Publisher
 from vpclogs.settings import Settings
 from vpclogs.sources import Source
 from vpclogs.staging import Progress, stage
+from vpclogs.verdicts import verdict
 from vpclogs.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -85,7 +87,8 @@ class Pipeline:
         """
         kind = LogType(log_type)
         end = (until or self.clock()) - timedelta(microseconds=1)
-        found = self.survey(kind, lambda source: _days(end.date(), source))
+        self.publisher.complete_open(kind)
+        found = self.survey(kind, lambda source: look_back(end.date(), source))
         return self.freeze(kind, found, run_key=run_key, mode=Mode.ADD)
 
     def plan_days(
@@ -99,6 +102,7 @@ class Pipeline:
         source: str | None = None,
     ) -> list[dict[str, Any]]:
         """As `plan`, for the given days, and within the account, region or source if given."""
+        self.publisher.complete_open(LogType(log_type))
         found = self.survey_days(log_type, days, account=account, region=region, source=source)
         return self.freeze(LogType(log_type), found, run_key=run_key, mode=Mode.ADD)
 
@@ -110,6 +114,7 @@ class Pipeline:
             VpcLogsError: neither S3 nor the ledger has any object of the partition.
         """
         partition = Partition.parse(key, log_type)
+        self.publisher.complete_open(partition.log_type)
         found = self.survey(
             partition.log_type,
             lambda _: [partition.day],
@@ -133,7 +138,7 @@ class Pipeline:
     ) -> Survey:
         """What `plan_days` would load: a dry run. Days before a source's start day are left out."""
         return self.survey(
-            LogType(log_type), lambda one: _started(days, one), account=account, region=region, only=source
+            LogType(log_type), lambda one: started(days, one), account=account, region=region, only=source
         )
 
     def survey(
@@ -187,11 +192,7 @@ class Pipeline:
     def audit(self, run_key: str) -> dict[str, Any]:
         """Check what was staged, partition by partition; say which may be published."""
         manifest = self.ledger.manifests.latest(run_key)
-        findings = audit_staged(manifest, self.ledger.manifests.staged(manifest.id), self.settings.audit)
-        self.ledger.partitions.keep_findings(manifest.id, findings, now=self.clock())
-        decided = decision(findings)
-        self.ledger.manifests.keep_audit(manifest.id, decided)
-        return decided
+        return self._audit(manifest, self.ledger.manifests.staged(manifest.id))
 
     def publish(self, run_key: str) -> dict[str, Any]:
         """Commit the partitions that passed, in one commit; mark the others failed.
@@ -199,19 +200,23 @@ class Pipeline:
         ``newly_failed`` are the partitions that were not failed before this run.
         """
         manifest = self.ledger.manifests.latest(run_key)
+        staged = self.ledger.manifests.staged(manifest.id)
         decided = self.ledger.manifests.audit(manifest.id) or {"passed": [], "failed": []}
-        self.publisher.publish(manifest, self.ledger.manifests.staged(manifest.id), decided["passed"])
-        self._mark_unread(manifest)
-        newly = self.ledger.partitions.fail(
-            dict(decided["failed"]), log_type=manifest.log_type, run_key=run_key, now=self.clock()
-        )
+        if decided.get("staged", "") != fingerprint(staged):  # a stage task ran again, or has just ended, since
+            decided = self._audit(manifest, staged)
+        self.publisher.publish(manifest, staged, decided["passed"])
+        self._mark_unread(manifest, staged)
+        failed = dict(decided["failed"])
         before = self.ledger.manifests.outcome(manifest.id) or {"newly_failed": []}
+        newly = self.ledger.partitions.not_failed(list(failed), manifest.log_type)
         outcome = {
             "published": decided["passed"],
             "failed": decided["failed"],
             "newly_failed": sorted({*before["newly_failed"], *newly}),
         }
+        # in this order: after a crash between the two they would be no news
         self.ledger.manifests.keep_outcome(manifest.id, outcome)
+        self.ledger.partitions.fail(failed, log_type=manifest.log_type, run_key=run_key, now=self.clock())
         return outcome
 
     def verdict(self, run_key: str) -> dict[str, Any]:
@@ -222,19 +227,7 @@ class Pipeline:
         """
         manifest = self.ledger.manifests.latest(run_key)
         outcome = self.ledger.manifests.outcome(manifest.id) or {"published": [], "failed": []}
-        failed = [(key, why) for key, why in outcome["failed"]]
-        undecided = {p.key for p in manifest.partitions} - {*outcome["published"], *(key for key, _ in failed)}
-        failed += [(key, "was not published: see the run's audit and publish tasks") for key in sorted(undecided)]
-        failed += [(failure.label, failure.detail) for failure in manifest.listing_failures]
-        if failed:
-            raise PartitionsFailed(failed)
-        staged = self.ledger.manifests.staged(manifest.id).values()
-        return {
-            "partitions": len(outcome["published"]),
-            "objects": len(manifest.objects),
-            "rows": sum(o.rows for result in staged for o in result.outcomes),
-            "quarantined": sum(o.refused for result in staged for o in result.outcomes),
-        }
+        return verdict(manifest, outcome, self.ledger.manifests.staged(manifest.id))
 
     def freeze(
         self,
@@ -246,7 +239,6 @@ class Pipeline:
     ) -> list[dict[str, Any]]:
         """Write what was found down as the manifest of a run; one reference per batch."""
         limits = self.settings.limits
-        self.publisher.complete_open(log_type)
         self.ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self.clock())
         batches = plan_batches(
             found.objects,
@@ -287,10 +279,17 @@ class Pipeline:
             requester_pays=named.requester_pays,
         )
 
-    def _mark_unread(self, manifest: Manifest) -> None:
+    def _audit(self, manifest: Manifest, staged: Mapping[int, BatchResult]) -> dict[str, Any]:
+        findings = audit_staged(manifest, staged, self.settings.audit)
+        self.ledger.partitions.keep_findings(manifest.id, findings, now=self.clock())
+        decided = decision(findings)
+        self.ledger.manifests.keep_audit(manifest.id, decided | {"staged": fingerprint(staged)})
+        return decided
+
+    def _mark_unread(self, manifest: Manifest, staged: Mapping[int, BatchResult]) -> None:
         """Tell the ledger of objects that were gone or changed when they were read."""
         by_state: dict[str, list[int]] = {"gone": [], "changed": []}
-        for result in self.ledger.manifests.staged(manifest.id).values():
+        for result in staged.values():
             for outcome in result.outcomes:
                 if outcome.state in by_state:
                     by_state[outcome.state].append(manifest.object_ids[outcome.identity])
@@ -298,11 +297,3 @@ class Pipeline:
             if ids:
                 detail = f"found {state} by run {manifest.run_key}"
                 self.ledger.objects.mark(ids, state=state, detail=detail, now=self.clock())
-
-
-def _days(last: date, source: Source) -> list[date]:
-    return _started([last - timedelta(days=back) for back in range(source.lookback_days, -1, -1)], source)
-
-
-def _started(days: Sequence[date], source: Source) -> list[date]:
-    return [day for day in days if source.start_day is None or day >= source.start_day]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from vpclogs.discovery import Listing, discover
@@ -20,7 +20,7 @@ from vpclogs.sources import Source
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Survey", "survey"]
+__all__ = ["Survey", "look_back", "started", "survey"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,16 @@ class Survey:
     listed: int
     requests: int
     vanished: tuple[int, ...] = ()
+
+
+def look_back(last: date, source: Source) -> list[date]:
+    """The days that an hourly run lists: the last one and the look-back days before it."""
+    return started([last - timedelta(days=back) for back in range(source.lookback_days, -1, -1)], source)
+
+
+def started(days: Sequence[date], source: Source) -> list[date]:
+    """Those of the days that are not before the source's start day."""
+    return [day for day in days if source.start_day is None or day >= source.start_day]
 
 
 def survey(

@@ -98,6 +98,7 @@ def plan_replay(
         LedgerMismatch: the quarantine has records of an object that the ledger does not know.
     """
     kind = LogType(log_type)
+    pipeline.publisher.complete_open(kind)
     held = survey_quarantine(pipeline, kind, reason=reason, partition=partition)
     objects = [item for one in held for item in _objects(pipeline, one)]
     found = Survey(tuple(objects), (), len(objects), 0)

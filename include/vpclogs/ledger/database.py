@@ -18,6 +18,10 @@ __all__ = ["Database"]
 _LOCK_WAIT_SECONDS = 120
 # An arbitrary constant: the name of this ledger's advisory lock in PostgreSQL.
 _ADVISORY_LOCK = 0x76706C6F6773
+# A client that vanished without a word (its host lost power) holds the lock no longer than this.
+_POSTGRESQL_LIMITS = (
+    f"SET LOCAL lock_timeout = '{_LOCK_WAIT_SECONDS}s'; SET LOCAL idle_in_transaction_session_timeout = '60s'"
+)
 
 
 class Database:
@@ -44,6 +48,7 @@ class Database:
             if self.engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
+                connection.execute(text(_POSTGRESQL_LIMITS))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:name)"), {"name": _ADVISORY_LOCK})
             yield connection
             connection.commit()
@@ -63,7 +68,9 @@ class Database:
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
+        # updates of thousands of objects go in pages, not one round trip each
+        batched = {"executemany_mode": "values_plus_batch"} if parsed.get_driver_name() == "psycopg2" else {}
+        return create_engine(parsed, pool_pre_ping=True, **batched)
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": _LOCK_WAIT_SECONDS})

@@ -58,16 +58,23 @@ class PartitionBook:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def fail(self, failed: Mapping[str, str], *, log_type: LogType, run_key: str, now: datetime) -> list[str]:
-        """Mark partitions failed, with the reason; give the keys of those that were not failed before."""
-        newly: list[str] = []
+    def not_failed(self, keys: Sequence[str], log_type: LogType) -> list[str]:
+        """Those of the partitions that are not failed now."""
+        query = select(partitions).where(partitions.c.log_type == log_type, partitions.c.state == "failed")
+        with self._database.read() as connection:
+            failed = {Partition(log_type, row.account, row.region, row.day).key for row in connection.execute(query)}
+        return [key for key in keys if key not in failed]
+
+    def fail(self, failed: Mapping[str, str], *, log_type: LogType, run_key: str, now: datetime) -> None:
+        """Mark partitions failed, with the reason. What they hold already stays."""
+        if not failed:
+            return
         with self._database.write() as connection:
             for key, why in failed.items():
-                where = _same(Partition.parse(key, log_type))
-                known = connection.scalar(select(partitions.c.state).where(where))
+                partition = Partition.parse(key, log_type)
                 values = {"state": "failed", "detail": why, "run_key": run_key, "updated_at": now}
-                if known is None:
-                    partition = Partition.parse(key, log_type)
+                known = connection.execute(update(partitions).where(_same(partition)).values(values))
+                if known.rowcount == 0:
                     identity = {
                         "log_type": log_type.value,
                         "account": partition.account,
@@ -76,11 +83,6 @@ class PartitionBook:
                         "version": 0,
                     }
                     connection.execute(insert(partitions).values(identity | values))
-                else:
-                    connection.execute(update(partitions).where(where).values(values))
-                if known != "failed":
-                    newly.append(key)
-        return newly
 
     def close(self, partition: Partition, *, detail: str, run_key: str, now: datetime) -> None:
         """End a failed partition that has nothing left to load."""

@@ -67,10 +67,12 @@ def test_a_vpc_never_moves(ledger):
 def test_a_partition_is_newly_failed_once(ledger):
     why = {PARTITION.key: "a reason"}
 
-    first = ledger.partitions.fail(why, log_type=PARTITION.log_type, run_key="1", now=NOW)
-    second = ledger.partitions.fail(why, log_type=PARTITION.log_type, run_key="2", now=NOW)
+    before = ledger.partitions.not_failed([PARTITION.key], PARTITION.log_type)
+    for run_key in ("1", "2"):
+        ledger.partitions.fail(why, log_type=PARTITION.log_type, run_key=run_key, now=NOW)
 
-    assert (first, second) == ([PARTITION.key], [])
+    assert before == [PARTITION.key]
+    assert ledger.partitions.not_failed([PARTITION.key], PARTITION.log_type) == []
 
 
 def test_a_time_without_a_zone_is_refused(ledger):
