@@ -32,11 +32,15 @@ _ZERO = np.uint8(ord("0"))
 def convert(field: Field, column: pa.Array) -> tuple[pa.Array, Mask | None]:
     """The column with the field's type, and the rows that cannot have it (None: all can).
 
-    Texts come as `TEXT`, numbers as any integers or as plain strings of digits; null
-    stands for ``-``. What the column holds in a marked row is of no meaning.
+    Texts come as `TEXT`, numbers as integers of any type or as `TEXT`; null stands for
+    ``-``. What the column holds in a marked row is of no meaning.
     """
     if field.type == pa.string():
         column, bad = _texts(field, column)
+    elif pa.types.is_dictionary(column.type):
+        numbers, bad = _numbers(field, *_digits(column.dictionary))
+        bad = None if bad is None else np.append(bad, False)[codes_of(column)]
+        column = numbers.take(column.indices)
     else:
         column, bad = _numbers(field, column)
     if field.required and column.null_count:
@@ -74,8 +78,7 @@ def _texts(field: Field, column: pa.DictionaryArray) -> tuple[pa.Array, Mask | N
     return recode(column, lambda text: judge_value(field, text) is None)
 
 
-def _numbers(field: Field, column: pa.Array) -> tuple[pa.Array, Mask | None]:
-    column, bad = _digits(column) if pa.types.is_string(column.type) else (column, None)
+def _numbers(field: Field, column: pa.Array, bad: Mask | None = None) -> tuple[pa.Array, Mask | None]:
     bounds = pc.min_max(column)
     low, high = bounds["min"].as_py() or 0, bounds["max"].as_py() or 0
     if high > largest(field):
@@ -89,7 +92,7 @@ def _numbers(field: Field, column: pa.Array) -> tuple[pa.Array, Mask | None]:
 
 
 def _digits(texts: pa.StringArray) -> tuple[pa.UInt64Array, Mask | None]:
-    """Texts to numbers; null where a text is anything but digits that fit in 64 bits."""
+    """Distinct texts to numbers; null where a text is anything but digits that fit in 64 bits."""
     offsets = _offsets(texts)
     long = np.diff(offsets) > _MAX_DIGITS
     if long.any():
@@ -100,8 +103,6 @@ def _digits(texts: pa.StringArray) -> tuple[pa.UInt64Array, Mask | None]:
     characters = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]
     bad = np.diff(offsets) == 0
     bad[np.searchsorted(offsets, np.flatnonzero(characters - _ZERO > 9) + offsets[0], side="right") - 1] = True
-    if texts.null_count:
-        bad &= _valid(texts)
     if not bad.any():
         return texts.cast(pa.uint64()), None
     return pc.if_else(pa.array(bad), None, texts).cast(pa.uint64()), bad

@@ -26,8 +26,8 @@ def read_columns(
 ) -> tuple[dict[str, pa.Array], list[int]]:
     """The columns by name, and the places of the lines that have more or fewer values.
 
-    Texts are `TEXT`; numbers are unsigned, or plain strings if their name is in
-    ``as_text``. Null stands for ``-``.
+    Texts are `TEXT`; numbers are unsigned, or `TEXT` too if their name is in ``as_text``.
+    Null stands for ``-``.
 
     Raises:
         pyarrow.ArrowInvalid: a number that is read as such is none.
@@ -56,10 +56,7 @@ def read_columns(
 
 
 def _types(header: FlowHeader, as_text: Container[str]) -> dict[str, pa.DataType]:
-    return {
-        name: TEXT if field is None or field.type == pa.string() else pa.string() if name in as_text else pa.uint64()
-        for name, field in zip(header.names, header.fields, strict=True)
-    }
+    return {name: pa.uint64() if name in header.numbers and name not in as_text else TEXT for name in header.names}
 
 
 def empty_texts(columns: Mapping[str, pa.Array]) -> dict[str, Mask]:
@@ -72,9 +69,12 @@ def empty_texts(columns: Mapping[str, pa.Array]) -> dict[str, Mask]:
 
 
 def has_hexadecimal(data: bytes) -> bool:
-    """Whether some value begins with ``0x``, which Arrow takes for a number."""
-    if b"x" not in data and b"X" not in data:
-        return False
-    padded = np.frombuffer(b"\n\n" + data, np.uint8)
-    places = np.flatnonzero((padded | 0x20) == ord("x"))
-    return bool(((padded[places - 1] == ord("0")) & (padded[places - 2] <= ord(" "))).any())
+    """Whether some value of whole lines begins with ``0x``, which Arrow takes for a number."""
+    return any(letter in data and _begins(data, letter[0]) for letter in (b"x", b"X"))
+
+
+def _begins(data: bytes, letter: int) -> bool:
+    """Whether some value begins with a zero and then ``letter``. (Before the first byte is the last: a newline.)"""
+    characters = np.frombuffer(data, np.uint8)
+    places = np.flatnonzero(characters == letter)
+    return bool(((characters[places - 1] == ord("0")) & (characters[places - 2] <= ord(" "))).any())

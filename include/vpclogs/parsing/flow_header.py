@@ -70,6 +70,11 @@ class FlowHeader:
         return tuple(VPC_FLOW.by_key.get(name) for name in self.names)
 
     @cached_property
+    def in_schema_order(self) -> tuple[tuple[int, Field], ...]:
+        """The place of each field that the schema has, in its order."""
+        return tuple((self.names.index(field.key), field) for field in VPC_FLOW.fields if field.key in self.names)
+
+    @cached_property
     def numbers(self) -> frozenset[str]:
         """The names of columns that hold numbers, which times are too."""
         pairs = zip(self.names, self.fields, strict=True)

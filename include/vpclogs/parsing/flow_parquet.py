@@ -80,8 +80,7 @@ def _result(ordinal: int, first: int, header: FlowHeader, batch: pa.RecordBatch,
         if name in header.numbers and pa.types.is_integer(column.type):
             columns[name] = column
             continue
-        texts, bad = clean_texts(column)
-        columns[name] = texts.dictionary_decode() if name in header.numbers else texts
+        columns[name], bad = clean_texts(column)
         if bad is not None:
             marked[name] = bad
     rows, marked = make_rows(header, columns, marked)

@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from vpclogs.parsing.flow_header import FlowHeader, shortened
 from vpclogs.schemas.model import TIMESTAMP, Field, Indicator
-from vpclogs.schemas.vpc_flow import VPC_FLOW
 
 __all__ = ["LATEST_SECOND", "Verdict", "is_account", "is_null", "judge", "judge_value", "largest"]
 
@@ -45,9 +44,8 @@ def judge(header: FlowHeader, values: Sequence[str | None]) -> Verdict | None:
     if len(values) != len(header.names):
         reason = "too_few_values" if len(values) < len(header.names) else "too_many_values"
         return Verdict(reason, None, f"{len(values)} values under a header of {len(header.names)}")
-    by_field = {field: value for field, value in zip(header.fields, values, strict=True) if field is not None}
-    for field in VPC_FLOW.fields:
-        if field in by_field and (verdict := judge_value(field, by_field[field])):
+    for place, field in header.in_schema_order:
+        if verdict := judge_value(field, values[place]):
             return verdict
     return None
 
