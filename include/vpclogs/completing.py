@@ -174,6 +174,7 @@ def _change(table: Table, intent: Intent, name: str) -> None:
         INTENT_PROPERTY: intent.id,
         "vpclogs.manifest": intent.plan.manifest_hash,
         "vpclogs.run": intent.plan.run_key,
+        "vpclogs.tables": ",".join(intent.plan.tables),
     }
     files, removals = intent.plan.files.get(name), intent.plan.removals_in(name)
     with table.transaction() as transaction, warnings.catch_warnings():

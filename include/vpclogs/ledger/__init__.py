@@ -15,7 +15,7 @@ class Ledger:
     """Opens the ledger at a SQLAlchemy URL (``sqlite:///file`` or ``postgresql+psycopg2://…``)."""
 
     def __init__(self, url: str) -> None:
-        database = Database(url)
+        self.database = database = Database(url)
         self.objects = ObjectBook(database)
         self.manifests = ManifestBook(database)
         self.intents = IntentBook(database)

@@ -25,7 +25,7 @@ from vpclogs.ledger.tables import intents, objects, partitions
 from vpclogs.manifests import Mode
 from vpclogs.partitions import LogType, Partition
 
-__all__ = ["Contested", "Intent", "IntentBook", "Removal"]
+__all__ = ["Contested", "Intent", "IntentBook", "Plan", "Removal", "abandon_within", "open_within", "settle_within"]
 
 
 class Removal(msgspec.Struct, frozen=True):
@@ -51,6 +51,11 @@ class Plan(msgspec.Struct, frozen=True):
     replaced: list[int] = []  # ids of objects whose rows the removals take out for good
     bases: dict[str, int] = {}  # by table the last sequence number before the claim: it can only be in later ones
     moved: dict[str, int] = {}  # by identity of the object: records that go from the quarantine to the table
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables that it changes."""
+        return [name for name, files in self.files.items() if files or self.removals_in(name)]
 
     def removals_in(self, table: str) -> list[Removal]:
         """The removals that are about a table."""
@@ -142,35 +147,12 @@ class IntentBook:
     def settle(self, intent: Intent, *, now: datetime) -> None:
         """Write down that the tables hold what the intent says. Idempotent."""
         with self._database.write() as connection:
-            closed = connection.execute(
-                update(intents).where(intents.c.seq == intent.seq, intents.c.open).values(open=False, settled_at=now)
-            )
-            if closed.rowcount == 0:
-                return
-            connection.execute(
-                update(objects).where(objects.c.intent == intent.seq).values(state=objects.c.outcome, settled_at=now)
-            )
-            for start in range(0, len(intent.plan.replaced), 500):
-                connection.execute(
-                    update(objects)
-                    .where(objects.c.id.in_(intent.plan.replaced[start : start + 500]))
-                    .values(state="replaced", intent=None, settled_at=now)
-                )
-            _count_moved(connection, intent.plan.moved)
-            for key in intent.plan.partitions:
-                _bump(connection, Partition.parse(key, intent.log_type), intent.plan, now)
+            settle_within(connection, intent, now)
 
     def abandon(self, intent: Intent) -> None:
         """Forget an intent that was not committed anywhere and never will be; free its objects."""
         with self._database.write() as connection:
-            gone = connection.execute(delete(intents).where(intents.c.seq == intent.seq, intents.c.open))
-            if gone.rowcount:
-                # a reload claims objects that an earlier publish settled: those stay settled
-                connection.execute(
-                    update(objects)
-                    .where(objects.c.intent == intent.seq, objects.c.state.not_in(SETTLED))
-                    .values(intent=None, outcome=None)
-                )
+            abandon_within(connection, intent)
 
     def versions(self, log_type: LogType, keys: Sequence[str]) -> dict[str, int]:
         """How often each partition was published so far."""
@@ -201,6 +183,44 @@ class IntentBook:
         with self._database.read() as connection:
             row = connection.execute(select(intents).where(where).order_by(intents.c.seq).limit(1)).first()
         return None if row is None else _intent(row)
+
+
+def settle_within(connection: Connection, intent: Intent, now: datetime) -> None:
+    """`IntentBook.settle` within a transaction."""
+    closed = connection.execute(
+        update(intents).where(intents.c.seq == intent.seq, intents.c.open).values(open=False, settled_at=now)
+    )
+    if closed.rowcount == 0:
+        return
+    connection.execute(
+        update(objects).where(objects.c.intent == intent.seq).values(state=objects.c.outcome, settled_at=now)
+    )
+    for start in range(0, len(intent.plan.replaced), 500):
+        connection.execute(
+            update(objects)
+            .where(objects.c.id.in_(intent.plan.replaced[start : start + 500]))
+            .values(state="replaced", intent=None, settled_at=now)
+        )
+    _count_moved(connection, intent.plan.moved)
+    for key in intent.plan.partitions:
+        _bump(connection, Partition.parse(key, intent.log_type), intent.plan, now)
+
+
+def abandon_within(connection: Connection, intent: Intent) -> None:
+    """`IntentBook.abandon` within a transaction."""
+    gone = connection.execute(delete(intents).where(intents.c.seq == intent.seq, intents.c.open))
+    if gone.rowcount:
+        # a reload claims objects that an earlier publish settled: those stay settled
+        connection.execute(
+            update(objects)
+            .where(objects.c.intent == intent.seq, objects.c.state.not_in(SETTLED))
+            .values(intent=None, outcome=None)
+        )
+
+
+def open_within(connection: Connection) -> list[Intent]:
+    """The open intents of all log types, within a transaction."""
+    return [_intent(row) for row in connection.execute(select(intents).where(intents.c.open))]
 
 
 def _claim_objects(connection: Connection, seq: int, outcomes: Sequence[ObjectOutcome]) -> None:

@@ -15,10 +15,13 @@ from vpclogs.ledger.tables import objects, scopes
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
 
-__all__ = ["SETTLED", "ObjectBook", "log_object", "within"]
+__all__ = ["SETTLED", "UNKNOWN_ETAG", "ObjectBook", "log_object", "within"]
 
 SETTLED = ("loaded", "refused", "empty")
 """States in which an object is dealt with: a plan leaves it out."""
+
+UNKNOWN_ETAG = "unknown"
+"""Of an object that a rebuilt ledger knows from its rows only. Its identity is right all the same; its size is 0."""
 
 _T = TypeVar("_T")
 _CHUNK = 500  # parameters per statement; SQLite and PostgreSQL both take far more
@@ -47,6 +50,7 @@ class ObjectBook:
     def record(self, listed: Sequence[LogObject], *, now: datetime) -> dict[str, int]:
         """Make sure that each object has a row; give the rows' ids by identity. Regions must be known."""
         known = self._rows(item.identity for item in listed)
+        self._complete([item for item in listed if item.identity in known])
         missing = [_values(item, now) for item in listed if item.identity not in known]
         for rows in _chunks(missing):
             try:
@@ -114,6 +118,19 @@ class ObjectBook:
                     .where(objects.c.id.in_(chunk), objects.c.state.not_in(SETTLED), objects.c.intent.is_(None))
                     .values(state=state, detail=detail, settled_at=now)
                 )
+
+    def _complete(self, listed: Sequence[LogObject]) -> None:
+        """Give objects that a rebuilt ledger knew from their rows only what the listing says of them."""
+        for chunk in _chunks(listed):
+            by_identity = {item.identity: item for item in chunk if item.size}
+            bare = objects.c.identity.in_(by_identity) & ((objects.c.size == 0) | (objects.c.etag == UNKNOWN_ETAG))
+            with self._database.read() as connection:
+                found = connection.scalars(select(objects.c.identity).where(bare)).all()
+            for item in (by_identity[identity] for identity in found):
+                values = {"etag": item.etag, "size": item.size, "last_modified": item.last_modified}
+                values |= {"scope": item.scope, "problem": item.problem}
+                with self._database.write() as connection:
+                    connection.execute(update(objects).where(objects.c.identity == item.identity).values(values))
 
     def _outdate(self, new: Sequence[LogObject], now: datetime) -> None:
         """Mark versions that were listed before, but never loaded, of the objects' keys: nobody can load them now."""
