@@ -15,6 +15,7 @@ from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
 from vpclogs.completing import INTENT_PROPERTY
+from vpclogs.ledger.intents import Plan
 from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for
 from vpclogs.warehouse import QUARANTINE, Warehouse
@@ -32,7 +33,7 @@ class FoundObject:
     """An object that has rows in the tables. ``etag`` is None where no row tells it.
 
     ``rows`` and ``refused`` count records, or ``refused`` is 1 and ``reason`` set for
-    an object that was refused whole. ``parsed_at`` is the time of its newest row.
+    an object that was refused whole.
     """
 
     identity: str
@@ -40,7 +41,6 @@ class FoundObject:
     source: str
     bucket: str
     key: str
-    parsed_at: datetime
     etag: str | None = None
     rows: int = 0
     refused: int = 0
@@ -107,6 +107,15 @@ class Census:
                     publish.at = max(publish.at, at)
         return sorted(found.values(), key=lambda publish: publish.at, reverse=True)
 
+    def remembers(self, plan: Plan) -> bool:
+        """Whether the tables' history goes back to when the plan was made: what is not in it never came."""
+        for name in plan.tables:
+            if (table := self._tables.get(name)) is not None:
+                numbers = [snapshot.sequence_number or 0 for snapshot in table.metadata.snapshots]
+                if min(numbers, default=table.last_sequence_number) > plan.bases.get(name, 0) + 1:
+                    return False
+        return True
+
     def touched(self, publish: FoundPublish) -> set[Partition]:
         """The partitions whose quarantine a publish changed."""
         table = self._tables[QUARANTINE]
@@ -137,10 +146,10 @@ def _snapshots(tables: Mapping[str, Table]) -> dict[str, int | None]:
     return {name: current.snapshot_id if current else None for name, current in currents.items()}
 
 
-def _scan(table: Table, days: Sequence[date], columns: Sequence[str]) -> Iterator[pa.Table]:
+def _scan(table: Table, days: Sequence[date], columns: tuple[str, ...]) -> Iterator[pa.Table]:
     # pyiceberg converts names and values itself, but its types do not say so
     where = In("p_day", days)  # type: ignore
-    scan = table.scan(row_filter=where, selected_fields=(*columns, "p_parse_time"))
+    scan = table.scan(row_filter=where, selected_fields=columns)
     for batch in scan.to_arrow_batch_reader():
         if len(batch):
             rows = pa.Table.from_batches([batch])
@@ -149,9 +158,9 @@ def _scan(table: Table, days: Sequence[date], columns: Sequence[str]) -> Iterato
 
 def _count(objects: dict[str, FoundObject], rows: pa.Table, log_type: LogType | None) -> None:
     """Enter rows of a log's table, or of the quarantine (None)."""
-    same = [name for name in rows.column_names if name not in ("p_row_id", "p_parse_time", "identity")]
+    same = [name for name in rows.column_names if name not in ("p_row_id", "identity")]
     groups = rows.group_by("identity", use_threads=False).aggregate(
-        [("p_row_id", "count"), ("p_parse_time", "max"), *((name, "first") for name in same)]
+        [("p_row_id", "count"), *((name, "first") for name in same)]
     )
     for group in groups.to_pylist():
         found = objects.get(group["identity"])
@@ -163,9 +172,7 @@ def _count(objects: dict[str, FoundObject], rows: pa.Table, log_type: LogType | 
                 source=group["p_source_label_first"],
                 bucket=group["p_source_bucket_first"],
                 key=group["p_source_key_first"],
-                parsed_at=group["p_parse_time_max"],
             )
-        found.parsed_at = max(found.parsed_at, group["p_parse_time_max"])
         if log_type is not None:
             found.rows += group["p_row_id_count"]
             continue

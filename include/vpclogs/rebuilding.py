@@ -14,7 +14,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from vpclogs.census import Census, FoundObject, FoundPublish
-from vpclogs.errors import PublishConflict
+from vpclogs.errors import LedgerMismatch, PublishConflict
 from vpclogs.layouts import ROOT, Placed, parse_key
 from vpclogs.ledger.restoring import Changes, Restoration
 from vpclogs.manifests import ListingFailure
@@ -29,10 +29,7 @@ __all__ = ["Rebuilt", "rebuild"]
 _ATTEMPTS = 5
 _DAYS_AT_ONCE = 7  # what is held in memory: the objects of so many days
 
-_HALF_DONE = (
-    "the last publish before the ledger was lost changed the quarantine of this partition and may not have reached "
-    "the table; rerun the partition"
-)
+_HALF_DONE = "a publish that crashed may have changed the quarantine and not the table; rerun the partition"
 
 
 @dataclass
@@ -82,25 +79,32 @@ class _Attempt:
         """Whether it came to its end; if not, a run published meanwhile."""
         publishes = self._census.publishes()
         unknown = self._restoration.unknown(publishes)
-        if unknown:
-            self._restoration.resolve_open({publish.id: publish for publish in publishes})
-        else:
-            self._complete_open()
+        doubtful = self._resolve_open(publishes, behind=bool(unknown))
         days = self._census.days()
         for start in range(0, len(days), _DAYS_AT_ONCE):
             if not self._restore(days[start : start + _DAYS_AT_ONCE]):
                 return False
-        suspects = self._suspects(publishes, {publish.id for publish in unknown})
+        suspects = self._suspects(publishes, {publish.id for publish in unknown}).union(doubtful)
         if not self._restoration.record_publishes(unknown, dict.fromkeys(suspects, _HALF_DONE)):
             return False
         self.rebuilt.publishes, self.rebuilt.suspects = len(unknown), sorted(suspects)
-        self._complete_open()
-        return True
+        return self._complete_open()
 
-    def _complete_open(self) -> None:
-        if not self._dry_run:
-            for log_type in LogType:
+    def _resolve_open(self, publishes: Sequence[FoundPublish], *, behind: bool) -> list[Partition]:
+        """See to the publishes that crashed. With a ledger that is behind the tables none can be under way."""
+        if not behind and self._complete_open():
+            return []
+        by_id = {publish.id: publish for publish in publishes}
+        return self._restoration.resolve_open(by_id, remembered=self._census.remembers, for_good=not behind)
+
+    def _complete_open(self) -> bool:
+        """Whether no publish is left half done, except for one that nobody can complete."""
+        try:
+            for log_type in () if self._dry_run else LogType:
                 self._pipeline.publisher.complete_open(log_type)
+        except LedgerMismatch:
+            return False
+        return True
 
     def _restore(self, days: Sequence[date]) -> bool:
         self._progress(f"{days[0]} to {days[-1]}: reading the tables")

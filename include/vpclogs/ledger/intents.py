@@ -16,16 +16,17 @@ from typing import Any
 from uuid import uuid4
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 
 from vpclogs.batch_results import ObjectOutcome
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.objects import SETTLED
+from vpclogs.ledger.settling import abandon_within, settle_within
 from vpclogs.ledger.tables import intents, objects, partitions
 from vpclogs.manifests import Mode
 from vpclogs.partitions import LogType, Partition
 
-__all__ = ["Contested", "Intent", "IntentBook", "Plan", "Removal", "abandon_within", "open_within", "settle_within"]
+__all__ = ["Contested", "Intent", "IntentBook", "Plan", "Removal", "open_within"]
 
 
 class Removal(msgspec.Struct, frozen=True):
@@ -185,39 +186,6 @@ class IntentBook:
         return None if row is None else _intent(row)
 
 
-def settle_within(connection: Connection, intent: Intent, now: datetime) -> None:
-    """`IntentBook.settle` within a transaction."""
-    closed = connection.execute(
-        update(intents).where(intents.c.seq == intent.seq, intents.c.open).values(open=False, settled_at=now)
-    )
-    if closed.rowcount == 0:
-        return
-    connection.execute(
-        update(objects).where(objects.c.intent == intent.seq).values(state=objects.c.outcome, settled_at=now)
-    )
-    for start in range(0, len(intent.plan.replaced), 500):
-        connection.execute(
-            update(objects)
-            .where(objects.c.id.in_(intent.plan.replaced[start : start + 500]))
-            .values(state="replaced", intent=None, settled_at=now)
-        )
-    _count_moved(connection, intent.plan.moved)
-    for key in intent.plan.partitions:
-        _bump(connection, Partition.parse(key, intent.log_type), intent.plan, now)
-
-
-def abandon_within(connection: Connection, intent: Intent) -> None:
-    """`IntentBook.abandon` within a transaction."""
-    gone = connection.execute(delete(intents).where(intents.c.seq == intent.seq, intents.c.open))
-    if gone.rowcount:
-        # a reload claims objects that an earlier publish settled: those stay settled
-        connection.execute(
-            update(objects)
-            .where(objects.c.intent == intent.seq, objects.c.state.not_in(SETTLED))
-            .values(intent=None, outcome=None)
-        )
-
-
 def open_within(connection: Connection) -> list[Intent]:
     """The open intents of all log types, within a transaction."""
     return [_intent(row) for row in connection.execute(select(intents).where(intents.c.open))]
@@ -252,43 +220,6 @@ def _claim_objects(connection: Connection, seq: int, outcomes: Sequence[ObjectOu
         for o in outcomes
     ]
     connection.execute(statement, rows)
-
-
-def _count_moved(connection: Connection, moved: Mapping[str, int]) -> None:
-    if moved:
-        statement = (
-            update(objects)
-            .where(objects.c.identity == bindparam("of"))
-            .values(rows=objects.c.rows + bindparam("n"), refused=objects.c.refused - bindparam("n"))
-        )
-        connection.execute(statement, [{"of": identity, "n": count} for identity, count in moved.items()])
-
-
-def _same(partition: Partition) -> Any:
-    return and_(
-        partitions.c.log_type == partition.log_type,
-        partitions.c.account == partition.account,
-        partitions.c.region == partition.region,
-        partitions.c.day == partition.day,
-    )
-
-
-def _bump(connection: Connection, partition: Partition, plan: Plan, now: datetime) -> None:
-    values = {"state": "published", "detail": "", "run_key": plan.run_key, "updated_at": now}
-    if plan.mode is Mode.REPLAY:  # that settles no object: a partition that failed before has failed still
-        values = {"updated_at": now}
-    changed = connection.execute(
-        update(partitions).where(_same(partition)).values(version=partitions.c.version + 1, **values)
-    )
-    if changed.rowcount == 0:
-        row = {
-            "log_type": partition.log_type.value,
-            "account": partition.account,
-            "region": partition.region,
-            "day": partition.day,
-            "version": 1,
-        }
-        connection.execute(insert(partitions).values(row | values))
 
 
 def _intent(row: Row[Any]) -> Intent:

@@ -50,7 +50,7 @@ class ObjectBook:
     def record(self, listed: Sequence[LogObject], *, now: datetime) -> dict[str, int]:
         """Make sure that each object has a row; give the rows' ids by identity. Regions must be known."""
         known = self._rows(item.identity for item in listed)
-        self._complete([item for item in listed if item.identity in known])
+        self._complete([o for o in listed if o.size and o.identity in known and known[o.identity].size == 0])
         missing = [_values(item, now) for item in listed if item.identity not in known]
         for rows in _chunks(missing):
             try:
@@ -121,16 +121,11 @@ class ObjectBook:
 
     def _complete(self, listed: Sequence[LogObject]) -> None:
         """Give objects that a rebuilt ledger knew from their rows only what the listing says of them."""
-        for chunk in _chunks(listed):
-            by_identity = {item.identity: item for item in chunk if item.size}
-            bare = objects.c.identity.in_(by_identity) & ((objects.c.size == 0) | (objects.c.etag == UNKNOWN_ETAG))
-            with self._database.read() as connection:
-                found = connection.scalars(select(objects.c.identity).where(bare)).all()
-            for item in (by_identity[identity] for identity in found):
-                values = {"etag": item.etag, "size": item.size, "last_modified": item.last_modified}
-                values |= {"scope": item.scope, "problem": item.problem}
-                with self._database.write() as connection:
-                    connection.execute(update(objects).where(objects.c.identity == item.identity).values(values))
+        for item in listed:
+            values = {"etag": item.etag, "size": item.size, "last_modified": item.last_modified}
+            values |= {"scope": item.scope, "problem": item.problem}
+            with self._database.write() as connection:
+                connection.execute(update(objects).where(objects.c.identity == item.identity).values(values))
 
     def _outdate(self, new: Sequence[LogObject], now: datetime) -> None:
         """Mark versions that were listed before, but never loaded, of the objects' keys: nobody can load them now."""
@@ -174,7 +169,7 @@ class ObjectBook:
                     connection.execute(insert(objects).values(row))
 
     def _rows(self, identities: Iterable[str]) -> dict[str, Row[Any]]:
-        columns = (objects.c.identity, objects.c.id, objects.c.state, objects.c.region, objects.c.last_modified)
+        columns = [objects.c[name] for name in ("identity", "id", "state", "region", "last_modified", "size")]
         found: dict[str, Row[Any]] = {}
         with self._database.read() as connection:
             for chunk in _chunks(list(identities)):

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 import msgspec
@@ -18,8 +18,9 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from vpclogs.census import FoundObject, FoundPublish
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.intents import Intent, Plan, abandon_within, open_within, settle_within
+from vpclogs.ledger.intents import Intent, Plan, open_within
 from vpclogs.ledger.objects import SETTLED, UNKNOWN_ETAG
+from vpclogs.ledger.settling import abandon_within, settle_within
 from vpclogs.ledger.tables import intents, manifests, objects, partitions
 from vpclogs.manifests import Mode
 from vpclogs.objects import LogObject
@@ -81,21 +82,29 @@ class Restoration:
             known = set(connection.scalars(select(intents.c.id)))
         return [publish for publish in publishes if publish.id not in known]
 
-    def resolve_open(self, publishes: Mapping[str, FoundPublish]) -> None:
-        """Settle the open intents that all their tables have, and give up those that none has.
+    def resolve_open(
+        self, publishes: Mapping[str, FoundPublish], *, remembered: Callable[[Plan], bool], for_good: bool
+    ) -> list[Partition]:
+        """Settle the open intents that all their tables have, and free the objects of those that none has.
 
-        Only for a ledger that is older than the tables: then no publisher can be at work.
+        One that some tables have is left for completion, or freed too if it is ``for_good``.
+        Gives the partitions in which a freed intent may have left its traces. Only for a
+        ledger with which no publisher can be at work.
         """
+        doubtful: list[Partition] = []
         with self._transaction() as connection:
             for intent in open_within(connection):
+                self._resolved.add(intent.seq)
                 have = publishes[intent.id].tables if intent.id in publishes else set()
                 if have.issuperset(intent.plan.tables):
                     settle_within(connection, intent, self._now)
-                elif have:
+                elif have and not for_good:
                     self._unfinished |= _claimed(connection, intent)
                 else:
                     abandon_within(connection, intent)
-                self._resolved.add(intent.seq)
+                    if have or not remembered(intent.plan):
+                        doubtful += [Partition.parse(key, intent.log_type) for key in intent.plan.partitions]
+        return doubtful
 
     def restore_objects(
         self, found: Mapping[str, FoundObject], listed: Mapping[str, LogObject], days: Sequence[date]
@@ -240,7 +249,8 @@ def _values(one: FoundObject, listed: LogObject | None, now: datetime) -> dict[s
         "key": one.key,
         "etag": listed.etag if listed else one.etag or UNKNOWN_ETAG,
         "size": listed.size if listed else 0,
-        "last_modified": listed.last_modified if listed else one.parsed_at,
+        # surely not after that of a later version, which must win
+        "last_modified": listed.last_modified if listed else datetime.combine(one.partition.day, time(), UTC),
         "scope": listed.scope if listed else "",
         "problem": listed.problem if listed else None,
         "reason": one.reason,

@@ -285,11 +285,29 @@ def test_a_publish_half_done_in_a_ledger_from_a_backup_is_completed(fresh, back_
     do_rebuild(fresh())
 
     assert fresh().ledger.intents.open(LogType.VPC_DNS) is None
-    assert (len(rows(fresh(), "vpc_dns")), len(rows(fresh(), "vpc_flow")), len(rows(fresh(), "quarantine"))) == (
-        4,
-        1,
-        3,
-    )
+    assert [len(rows(fresh(), name)) for name in ("vpc_dns", "vpc_flow", "quarantine")] == [4, 1, 3]
+    assert run_both(fresh(), "2") == 0
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["with the ledger as it is", "with a ledger from a backup"])
+def test_a_publish_half_done_that_nobody_can_complete_is_given_up_and_mended_by_a_rerun(
+    older, fresh, back_up, restore, s3, bucket, monkeypatch, tmp_path
+):
+    put_first(s3, bucket)
+    run_hour(fresh(), "1")
+    put_lines(s3, bucket, dns_key("2105"), [event(), b"{"])
+    crash_between_the_tables(fresh(), monkeypatch)
+    for path in fresh().ledger.intents.open(LogType.VPC_DNS).plan.files["vpc_dns"]:
+        Path(path.removeprefix("file://")).unlink()
+    back_up()
+    run_hour(fresh(), "flow", LogType.VPC_FLOW)
+    if older:
+        restore()
+
+    assert [partition.key for partition in do_rebuild(fresh()).suspects] == [KEY]
+    reload(fresh(), KEY, "rerun")
+
+    assert [len(rows(fresh(), name)) for name in ("vpc_dns", "vpc_flow", "quarantine")] == [4, 1, 3]
     assert run_both(fresh(), "2") == 0
 
 
