@@ -16,7 +16,7 @@ from vpclogs.parsing.model import ObjectState, ObjectUnreadable, ParseLimits
 
 __all__ = ["PIECE_BYTES", "Container", "gunzip", "sniff", "too_large"]
 
-PIECE_BYTES = 1 << 20
+PIECE_BYTES = 256 << 10
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"

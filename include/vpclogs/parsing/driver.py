@@ -12,8 +12,8 @@ from typing import IO
 from vpclogs.parsing.accounts import Account, settle
 from vpclogs.parsing.blocks import Block, BlockResult, TextParser
 from vpclogs.parsing.containers import Container, gunzip, sniff, too_large
-from vpclogs.parsing.lines import BlockBuilder, cut_lines
-from vpclogs.parsing.model import Event, ObjectInput, ObjectState, ObjectUnreadable, Parsed, ParseLimits
+from vpclogs.parsing.lines import BlockBuilder, Stretch, cut_lines
+from vpclogs.parsing.model import Event, ObjectInput, ObjectState, ObjectUnreadable, Parsed, ParseLimits, Refused
 from vpclogs.partitions import LogType
 
 __all__ = ["parse", "text_parser"]
@@ -75,14 +75,17 @@ class _Driver:
                 raise ObjectUnreadable(ObjectState.REFUSED, "not_gzip", "its first bytes are not those of gzip")
 
     def _read_text(self, account: Account, pieces: Iterator[bytes]) -> Iterator[Event]:
-        held: list[bytes] = []
-        for piece in pieces:
-            held.append(piece)
-            if account.raw_bytes > self._limits.block_bytes:
+        items = cut_lines(account.ordinal, pieces, self._limits)
+        held: list[Stretch | Refused] = []
+        alone = BlockBuilder(self._limits)
+        for item in items:
+            held.append(item)
+            alone.add(account.ordinal, item)
+            if alone.full:
                 yield from self._flush()
-                yield from self._hold(account, self._parse_large(account, chain(held, pieces)))
+                yield from self._hold(account, self._parse_large(account, chain(held, items)))
                 return
-        for item in cut_lines(account.ordinal, held, self._limits):
+        for item in held:
             self._builder.add(account.ordinal, item)
 
     def _hold(self, account: Account, results: Iterator[Parsed]) -> Iterator[Parsed]:
@@ -102,10 +105,10 @@ class _Driver:
         if account.fate is None:
             yield from held
 
-    def _parse_large(self, account: Account, pieces: Iterable[bytes]) -> Iterator[Parsed]:
+    def _parse_large(self, account: Account, items: Iterable[Stretch | Refused]) -> Iterator[Parsed]:
         """Parse an object of more than one block, until its end or until it proves unreadable."""
         builder = BlockBuilder(self._limits)
-        for item in cut_lines(account.ordinal, pieces, self._limits):
+        for item in items:
             builder.add(account.ordinal, item)
             if builder.full:
                 yield from self._parse(builder.take(), [account])

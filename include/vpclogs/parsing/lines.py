@@ -17,7 +17,7 @@ from vpclogs.parsing.model import ParseLimits, Refused
 __all__ = ["BlockBuilder", "Stretch", "cut_lines"]
 
 _MIN_STEP = 4096
-_MAX_LINES = 1 << 18  # in a block: if all of them are refused, that is some 100 MB
+_MAX_LINES = 1 << 17  # in a block: if all of them are refused, that is some 50 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,15 @@ class _Cutter:
         self._limits = limits
         self._line = 1  # number of the line that the carry begins
         self._offset = 0  # of the carry
-        self._carry = b""  # the begun line; if too long, the part of it that is kept
-        self._skipped = 0  # bytes of a line that is too long, beyond the carry
+        self._carry = b""  # the begun line; if it is too long, the part of it that is kept
+        self._length = 0  # of a line that is too long, so far; 0 if it is not
 
     def feed(self, piece: bytes) -> Iterator[Stretch | Refused]:
-        if self._skipped:
+        if self._length:
             end = piece.find(b"\n")
+            self._skip(piece if end < 0 else piece[:end])
             if end < 0:
-                self._skipped += len(piece)
                 return
-            self._skipped += end
             yield self._too_long()
             piece = piece[end + 1 :]
         cut = piece.rfind(b"\n") + 1
@@ -66,12 +65,11 @@ class _Cutter:
         else:
             self._carry += piece
         if len(self._carry) > self._limits.max_line_bytes:
-            kept = self._limits.max_kept_raw_bytes
-            self._skipped = len(self._carry) - kept
-            self._carry = self._carry[:kept]
+            begun, self._carry = self._carry, b""
+            self._skip(begun)
 
     def finish(self) -> Iterator[Stretch | Refused]:
-        if self._skipped:
+        if self._length:
             yield self._too_long()
         elif self._carry:
             yield self._stretch(self._carry + b"\n")
@@ -84,21 +82,24 @@ class _Cutter:
         self._offset += len(text)
         return stretch
 
+    def _skip(self, text: bytes) -> None:
+        self._carry += text[: max(0, self._limits.max_kept_raw_bytes - len(self._carry))]
+        self._length += len(text)
+
     def _too_long(self) -> Refused:
-        length = len(self._carry) + self._skipped
         refused = Refused(
             object=self._ordinal,
             line=self._line,
             reason="line_too_long",
             field=None,
-            detail=_too_long(length, self._limits),
+            detail=_too_long(self._length, self._limits),
             raw=self._carry,
             start=self._offset,
-            end=self._offset + length,
+            end=self._offset + self._length,
         )
         self._line += 1
-        self._offset += length + 1
-        self._carry, self._skipped = b"", 0
+        self._offset += self._length + 1
+        self._carry, self._length = b"", 0
         return refused
 
 

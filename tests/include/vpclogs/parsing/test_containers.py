@@ -1,0 +1,103 @@
+"""Objects are what their first bytes say; a damaged gzip object is refused whole."""
+
+from __future__ import annotations
+
+import gzip
+import random
+
+import pytest
+
+from vpclogs.parsing.containers import PIECE_BYTES, Container, gunzip, sniff
+from vpclogs.parsing.model import ObjectUnreadable, ParseLimits
+
+TEXT = b"".join(b"%d\n" % number for number in range(20_000))
+PACKED = gzip.compress(TEXT)
+
+
+def cut(data: bytes, size: int):
+    return (data[start : start + size] for start in range(0, len(data), size))
+
+
+def unpacked(data: bytes, size: int = 1000, limits: ParseLimits | None = None) -> bytes:
+    return b"".join(gunzip(cut(data, size), limits or ParseLimits()))
+
+
+@pytest.mark.parametrize(
+    ("data", "container"),
+    [
+        pytest.param(b"", Container.EMPTY, id="no bytes"),
+        pytest.param(PACKED, Container.GZIP, id="gzip"),
+        pytest.param(b"PAR1....PAR1", Container.PARQUET, id="Parquet"),
+        pytest.param(b'{"version":1}', Container.OTHER, id="plain text"),
+        pytest.param(b"\x1f", Container.OTHER, id="half of the gzip mark"),
+        pytest.param(b"PAR", Container.OTHER, id="less than the Parquet mark"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 100])
+def test_the_first_bytes_say_what_an_object_is(data, container, size):
+    kind, chunks = sniff(cut(data, size))
+
+    assert (kind, b"".join(chunks)) == (container, data)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        pytest.param(PACKED, TEXT, id="one member"),
+        pytest.param(PACKED + gzip.compress(b"") + gzip.compress(b"end"), TEXT + b"end", id="several members"),
+        pytest.param(PACKED + bytes(1000), TEXT, id="padded with zeros"),
+        pytest.param(PACKED + bytes(3) + gzip.compress(b"end"), TEXT + b"end", id="zeros between members"),
+        pytest.param(gzip.compress(b""), b"", id="an empty member"),
+    ],
+)
+def test_gzip_is_decompressed_however_it_is_cut(data, text, size):
+    assert unpacked(data, size) == text
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        pytest.param(PACKED[:-1], "gzip_truncated", id="without its last byte"),
+        pytest.param(PACKED[:5], "gzip_truncated", id="within its header"),
+        pytest.param(PACKED + gzip.compress(b"end")[:-1], "gzip_truncated", id="within its last member"),
+        pytest.param(PACKED + b"\x1f", "gzip_truncated", id="a second member begun"),
+        pytest.param(PACKED + b"more", "gzip_corrupt", id="something after the end"),
+        pytest.param(PACKED + bytes(9) + b"more", "gzip_corrupt", id="something after the padding"),
+        pytest.param(PACKED[:-8] + bytes(4) + PACKED[-4:], "gzip_corrupt", id="another CRC"),
+        pytest.param(PACKED[:-4] + bytes(4), "gzip_corrupt", id="another length"),
+        pytest.param(PACKED[:30] + b"\xff" * 30 + PACKED[60:], "gzip_corrupt", id="overwritten in the middle"),
+    ],
+)
+def test_damage_is_told_apart(data, reason, size):
+    with pytest.raises(ObjectUnreadable) as caught:
+        unpacked(data, size)
+
+    assert caught.value.reason == reason
+
+
+def test_any_flipped_bit_is_noticed():
+    r = random.Random(1)
+    for _ in range(200):
+        data = bytearray(PACKED)
+        # the first ten bytes hold a time and a system's number, which say nothing about the content
+        data[r.randrange(10, len(data))] ^= 1 << r.randrange(8)
+
+        with pytest.raises(ObjectUnreadable):
+            unpacked(bytes(data))
+
+
+def test_a_bomb_is_given_up_at_the_limit():
+    bomb = gzip.compress(bytes(20 << 20))
+
+    with pytest.raises(ObjectUnreadable) as caught:
+        unpacked(bomb, limits=ParseLimits(max_object_bytes=5 << 20))
+
+    assert caught.value.reason == "object_too_large"
+
+
+def test_pieces_are_small_however_much_a_chunk_grows():
+    pieces = gunzip(iter([gzip.compress(bytes(20 << 20))]), ParseLimits())
+
+    assert max(map(len, pieces)) <= PIECE_BYTES
