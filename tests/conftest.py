@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from demo.seaweed import READER, Seaweed
+from tests.forking import Forker
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -37,6 +38,13 @@ def s3(seaweed: Seaweed) -> S3Client:
 def reader(seaweed: Seaweed) -> S3Client:
     """A client that may only list and read, and that `Seaweed.deny` can lock out of prefixes."""
     return seaweed.client(READER)
+
+
+@pytest.fixture(scope="session")
+def forker() -> Iterator[Forker]:
+    """Starts processes of our own."""
+    with Forker() as forker:
+        yield forker
 
 
 @pytest.fixture

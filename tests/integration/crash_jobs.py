@@ -1,0 +1,121 @@
+"""What the processes of the crash and race tests do. They are forked by `tests.forking`."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pyarrow.parquet as pq
+from botocore.config import Config
+from pyiceberg.catalog.sql import SqlCatalog
+
+from tests.factories import NOW, freeze, make_object, stage_objects
+from vpclogs.errors import PartitionsFailed
+from vpclogs.ledger import Ledger
+from vpclogs.ledger.database import Database
+from vpclogs.manifests import Mode
+from vpclogs.partitions import Partition
+from vpclogs.pipeline import Pipeline
+from vpclogs.publishing import Publisher
+from vpclogs.settings import Settings
+from vpclogs.warehouse import Warehouse
+
+
+def make_pipeline(settings: dict[str, Any], *, endpoint: str, until: str, user: str) -> Pipeline:
+    """A pipeline over the S3 server at ``endpoint``, at a fixed time. Its waits are a tenth as long."""
+    client = boto3.Session(user, f"{user}secret", region_name="us-east-1").client(
+        "s3", endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"}, max_pool_connections=16)
+    )
+    return Pipeline(
+        Settings.model_validate(settings),
+        client_for=lambda source: client,
+        clock=lambda: datetime.fromisoformat(until),
+        sleep=lambda seconds: time.sleep(seconds / 10),
+    )
+
+
+def run_pipeline(pipeline: Pipeline, run_key: str, *, reload: str | None = None) -> None:
+    """One run as its DAG does it. Partitions that fail their audit are no error here."""
+    if reload:
+        batches = pipeline.plan_partition("vpc_dns", reload, run_key=run_key)
+    else:
+        batches = pipeline.plan("vpc_dns", run_key=run_key)
+    for batch in batches:
+        pipeline.stage(batch)
+    pipeline.audit(run_key)
+    pipeline.publish(run_key)
+    try:
+        pipeline.verdict(run_key)
+    except PartitionsFailed as failed:
+        print(failed)
+
+
+def run(job: dict[str, Any]) -> None:
+    """A run that dies at its kill point number ``die_at``, or writes the names of all points to ``points``."""
+    passed: list[str] = []
+
+    def at(point: str) -> None:
+        passed.append(point)
+        if len(passed) == job.get("die_at"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    set_kill_points(at)
+    pipeline = make_pipeline(job["settings"], endpoint=job["endpoint"], until=job["until"], user=job["user"])
+    run_pipeline(pipeline, job["run_key"], reload=job.get("reload"))
+    if "points" in job:
+        Path(job["points"]).write_text("\n".join(passed))
+
+
+def set_kill_points(at: Callable[[str], None]) -> None:
+    """Call ``at`` before and after everything that others could see afterwards."""
+    for owner, names in (
+        (SqlCatalog, ("commit_table", "_write_metadata")),
+        (Warehouse, ("create_file", "delete_file", "_create")),
+        (pq.ParquetWriter, ("write_table", "close")),
+        (Pipeline, ("plan", "plan_partition", "stage", "audit", "publish", "verdict")),
+    ):
+        for name in names:
+            between = _between(getattr(owner, name), name, at)
+            static = isinstance(inspect.getattr_static(owner, name), staticmethod)
+            setattr(owner, name, staticmethod(between) if static else between)
+    Database.write = _write_between(Database.write, at)  # type: ignore[method-assign]
+
+
+def _between(function: Callable[..., Any], name: str, at: Callable[[str], None]) -> Callable[..., Any]:
+    def between(*args: Any, **kwargs: Any) -> Any:
+        at(f"before {name}")
+        result = function(*args, **kwargs)
+        at(f"after {name}")
+        return result
+
+    return between
+
+
+def _write_between(write: Callable[..., Any], at: Callable[[str], None]) -> Callable[..., Any]:
+    @contextmanager
+    def between(self: Database) -> Iterator[Any]:
+        at("before a ledger transaction")
+        with write(self) as connection:
+            yield connection
+            at("before a ledger commit")
+        at("after a ledger commit")
+
+    return between
+
+
+def publish_runs(job: dict[str, Any]) -> None:
+    """Publish made-up objects: ``runs`` name their key, mode and objects as (name, partition key)."""
+    ledger, warehouse = Ledger(job["ledger"]), Warehouse(job["catalog"], namespace=job["namespace"])
+    publisher = Publisher(ledger, warehouse, clock=lambda: NOW)
+    for one in job["runs"]:
+        objects = [make_object(name, partition=Partition.parse(key, "vpc_dns")) for name, key in one["objects"]]
+        manifest = freeze(ledger, objects, run_key=one["key"], mode=Mode(one["mode"]))
+        publisher.publish(manifest, {0: stage_objects(warehouse, objects)}, sorted({o.partition.key for o in objects}))
