@@ -63,6 +63,8 @@ class OddLines:
 
     def between(self, first: int, last: int) -> Lines:
         """Those among lines ``first`` to ``last - 1``."""
+        if not len(self.lines):
+            return self.lines
         start, end = np.searchsorted(self.lines, (first, last))
         return self.lines[start:end]
 

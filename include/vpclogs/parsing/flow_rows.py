@@ -57,8 +57,16 @@ def versions(rows: pa.Table, objects: npt.NDArray[np.int32]) -> dict[int, frozen
     """The versions that the rows of each object name; objects come one after the other."""
     column = rows.column("version")
     edges = [*np.flatnonzero(np.diff(objects, prepend=-1)).tolist(), len(objects)]
-    found = {int(objects[start]): pc.unique(column.slice(start, end - start)) for start, end in pairwise(edges)}
-    return {one: frozenset(str(v) for v in values.to_pylist() if v is not None) for one, values in found.items()}
+    ordinals = objects[edges[:-1]].tolist()
+    if not column.null_count and len(every := _texts(column)) == 1:
+        return dict.fromkeys(ordinals, every)
+    found = [_texts(column.slice(start, end - start)) for start, end in pairwise(edges)]
+    return dict(zip(ordinals, found, strict=True))
+
+
+def _texts(column: pa.ChunkedArray) -> frozenset[str]:
+    """The distinct values, as texts."""
+    return frozenset(str(value) for value in pc.unique(column).to_pylist() if value is not None)
 
 
 def _table(typed: dict[str, pa.Array], unknown: dict[str, pa.Array], count: int) -> pa.Table:
