@@ -29,7 +29,7 @@ from vpclogs.parsing.model import Parsed
 from vpclogs.partitions import LogType, Partition
 from vpclogs.planning import Survey
 from vpclogs.schemas import schema_for
-from vpclogs.staging import Output, Target
+from vpclogs.staging import Output, Progress, Target
 from vpclogs.warehouse import QUARANTINE, equals, in_partition
 
 if TYPE_CHECKING:
@@ -106,7 +106,9 @@ def plan_replay(
     return [batch | {"reason": reason} for batch in batches]
 
 
-def stage_replay(pipeline: Pipeline, batch: dict[str, Any]) -> dict[str, Any]:
+def stage_replay(
+    pipeline: Pipeline, batch: dict[str, Any], *, progress: Progress = lambda objects, records: None
+) -> dict[str, Any]:
     """Parse the kept records of a batch's objects and write the rows of those that parse now."""
     manifest, number = int(batch["manifest"]), int(batch["batch"])
     objects = pipeline.ledger.manifests.batch(manifest, number)
@@ -119,6 +121,7 @@ def stage_replay(pipeline: Pipeline, batch: dict[str, Any]) -> dict[str, Any]:
             rows.update(parsed.objects.tolist())
         result.files.extend(output.close())
         result.statistics[partition.key] = output.statistics.to_json()
+        progress(len(listed), rows.total())
         result.outcomes.extend(
             ObjectOutcome(item.identity, partition.key, "loaded", rows=rows[ordinal])
             for ordinal, item in enumerate(listed)

@@ -18,7 +18,8 @@ from vpclogs.sources import Source, matching
 if TYPE_CHECKING:
     from vpclogs.parsing.model import ParseLimits
 
-__all__ = ["AuditSettings", "AuditThresholds", "Limits", "Settings", "find_settings", "load_settings"]
+__all__ = ["AirflowSettings", "AuditSettings", "AuditThresholds", "Limits", "Settings", "find_settings"]
+__all__ += ["load_settings", "size_in_bytes"]
 
 CONFIG_VARIABLE = "VPCLOGS_CONFIG"
 DEFAULT_FILES = (Path("vpclogs.yaml"), Path("config/vpclogs.yaml"))
@@ -30,7 +31,8 @@ _UNITS = {"": 1, "b": 1} | {
 }
 
 
-def _size(value: Any) -> Any:
+def size_in_bytes(value: Any) -> Any:
+    """Bytes, from a number or from text such as ``64 MiB``; raises ValueError for other text."""
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
@@ -39,7 +41,7 @@ def _size(value: Any) -> Any:
     return int(float(match[1]) * _UNITS[match[2].lower()])
 
 
-Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
+Size = Annotated[int, BeforeValidator(size_in_bytes), Field(ge=1)]
 """Bytes; in the file also text with a unit (kB, MB, GB, TB, KiB, MiB, GiB, TiB)."""
 
 
@@ -51,7 +53,8 @@ class Limits(_Frozen):
     """Bounds of one run. Sizes in bytes.
 
     A batch, the work of one mapped task, holds many small partitions or a slice of a
-    big one, up to ``batch_bytes`` (as stored in S3) and ``batch_objects``.
+    big one, up to ``batch_bytes`` (as stored in S3) and ``batch_objects``. A backfill of
+    more than ``backfill_max_bytes`` or ``backfill_max_objects`` must be asked for.
     """
 
     batch_bytes: Size = 128 << 20
@@ -62,6 +65,8 @@ class Limits(_Frozen):
     max_line_bytes: Size = 1 << 20
     max_object_bytes: Size = 8 << 30
     max_kept_raw_bytes: Size = 64 << 10
+    backfill_max_bytes: Size = 100 << 30
+    backfill_max_objects: int = Field(default=1_000_000, ge=1)
 
     @property
     def parsing(self) -> ParseLimits:
@@ -73,6 +78,23 @@ class Limits(_Frozen):
             max_object_bytes=self.max_object_bytes,
             max_kept_raw_bytes=self.max_kept_raw_bytes,
         )
+
+
+class AirflowSettings(_Frozen):
+    """How the command reaches Airflow's REST API: the address of the UI, and a login or a ready token."""
+
+    url: Annotated[str, matching(r"https?://\S+", "write the address of the UI, such as http://localhost:8080")]
+    username: str | None = Field(default=None, min_length=1)
+    password: str | None = Field(default=None, min_length=1, repr=False)
+    token: str | None = Field(default=None, min_length=1, repr=False)
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password belong together")
+        if (self.token is None) == (self.username is None):
+            raise ValueError("give username and password, or a token")
+        return self
 
 
 def _default_catalog() -> dict[str, str]:
@@ -90,6 +112,7 @@ class Settings(_Frozen):
     namespace: Annotated[str, matching(r"[a-z][a-z0-9_]*", "use small letters, digits and _")] = "vpclogs"
     limits: Limits = Limits()
     audit: AuditSettings = AuditSettings()
+    airflow: AirflowSettings | None = None
     sources: tuple[Source, ...]
 
     @model_validator(mode="after")

@@ -25,7 +25,7 @@ from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for
 from vpclogs.warehouse import QUARANTINE, Warehouse
 
-__all__ = ["Output", "Target", "stage"]
+__all__ = ["Output", "Progress", "Target", "stage"]
 
 Fetch = Callable[[str, Sequence[LogObject]], Iterable[ObjectInput]]
 """(source name, objects) -> their bytes, in order."""

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from vpclogs.cli import doctor, load, parse, plan, query, status
+from vpclogs.cli import backfill, doctor, ledger, load, parse, plan, query, replay, rerun, status
 from vpclogs.cli.terminal import RESULTS, UsageError, complain, outside
 from vpclogs.errors import VpcLogsError
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = (doctor, parse, plan, load, status, query)
+COMMANDS = (doctor, parse, plan, load, status, rerun, backfill, replay, query, ledger)
 """The command modules, in the order of the help. A new command is one more module here."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -13,9 +14,9 @@ from vpclogs.cli.terminal import Subparsers, complain, many, megabytes, say
 from vpclogs.errors import VpcLogsError
 
 if TYPE_CHECKING:
-    from vpclogs.pipeline import Pipeline
+    from vpclogs.ledger import Ledger
 
-__all__ = ["register"]
+__all__ = ["register", "stage_all"]
 
 
 def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     say("listing S3 ...")
     batches = pipeline.plan_days(arguments.log_type, run_key=run_key, **options)
     try:
-        _stage(pipeline, batches, run_key)
+        stage_all(pipeline.ledger, batches, run_key, pipeline.stage)
     except KeyboardInterrupt:
         say("\nstopped: nothing of this load is published; the same command starts again where the tables are")
         raise
@@ -63,8 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _stage(pipeline: Pipeline, batches: list[dict[str, Any]], run_key: str) -> None:
-    objects = pipeline.ledger.manifests.latest(run_key).objects
+def stage_all(
+    ledger: Ledger, batches: Sequence[dict[str, Any]], run_key: str, stage: Callable[..., dict[str, Any]]
+) -> None:
+    """Stage the batches of a run one after the other, and show how far that is."""
+    objects = ledger.manifests.latest(run_key).objects
     if not objects:
         return
     size = megabytes(sum(item.size for item in objects))
@@ -72,7 +76,7 @@ def _stage(pipeline: Pipeline, batches: list[dict[str, Any]], run_key: str) -> N
     with progress(len(objects)) as advance:
         for batch in batches:
             try:
-                done = pipeline.stage(batch, progress=advance)
+                done = stage(batch, progress=advance)
             except (VpcLogsError, OSError) as error:
                 # The partitions of this batch fail their audit; those of the others go on.
                 complain(f"{batch['label']}: {error}")

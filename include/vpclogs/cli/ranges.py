@@ -1,4 +1,4 @@
-"""The options of plan and load: which log, which days, whose."""
+"""The options of plan, load and backfill: which log, which days, whose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vpclogs.partitions import LogType
 if TYPE_CHECKING:
     from vpclogs.settings import Settings
 
-__all__ = ["add_log_type", "add_range", "day", "wanted"]
+__all__ = ["add_days", "add_log_type", "add_range", "day", "wanted"]
 
 
 def day(text: str) -> date:
@@ -28,12 +28,18 @@ def add_log_type(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 def add_range(parser: argparse.ArgumentParser) -> None:
     """Add the options that say what of S3 is meant."""
+    add_days(parser)
+    parser.add_argument("--source", metavar="NAME", help="only this source of the settings")
+
+
+def add_days(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which partitions are meant, of all sources."""
+    parser.set_defaults(source=None)
     add_log_type(parser, required=True)
     parser.add_argument("--from", required=True, type=day, metavar="DAY", dest="first", help="such as 2026-01-14")
     parser.add_argument("--to", required=True, type=day, metavar="DAY", dest="last", help="the last day, included")
     parser.add_argument("--account", metavar="ACCOUNT", help="only this account, 12 digits")
     parser.add_argument("--region", metavar="REGION", help="only this region, such as us-west-2")
-    parser.add_argument("--source", metavar="NAME", help="only this source of the settings")
 
 
 def wanted(arguments: argparse.Namespace, settings: Settings) -> Mapping[str, Any]:

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from vpclogs.errors import ConfigError
-from vpclogs.settings import Settings, find_settings, load_settings
+from vpclogs.settings import AirflowSettings, AuditSettings, Limits, Settings, find_settings, load_settings
+from vpclogs.sources import Source
 
 ROOT = Path(__file__).parents[3]
 SMALLEST = "sources:\n  - {name: dns, log_type: vpc_dns, bucket: raw-logs}\n"
@@ -53,8 +54,9 @@ def test_the_example_loads_and_names_every_key() -> None:
     settings = load_settings(example, {})
 
     text = example.read_text()
-    models = (settings, settings.limits, settings.audit, settings.sources[0])
-    assert [key for model in models for key in type(model).model_fields if f"{key}:" not in text] == []
+    models = (Settings, Limits, AuditSettings, Source, AirflowSettings)
+    assert isinstance(settings, Settings)
+    assert [key for model in models for key in model.model_fields if f"{key}:" not in text] == []
 
 
 def test_relative_files_lie_beside_the_settings(load: Load, tmp_path: Path) -> None:
@@ -132,9 +134,21 @@ def test_the_value_of_a_variable_is_in_no_message_and_no_repr(load: Load, compla
 
 WRONG = {
     "a typo gets the nearest key": ("ledgr: x", "3: ledgr: unknown key; did you mean ledger?"),
+    "a login is whole": (
+        "airflow: {url: 'http://localhost:8080', username: me}",
+        "3: airflow: username and password belong together",
+    ),
+    "a login or a token": (
+        "airflow: {url: 'http://localhost:8080'}",
+        "3: airflow: give username and password, or a token",
+    ),
+    "an address of Airflow": (
+        "airflow: {url: 'localhost:8080', token: t}",
+        "3: airflow.url: write the address of the UI, such as http://localhost:8080 (found: localhost:8080)",
+    ),
     "a key like no other gets all keys": (
         "zzz: 1",
-        "3: zzz: unknown key; the keys here are audit, catalog, ledger, limits, namespace, sources",
+        "3: zzz: unknown key; the keys here are airflow, audit, catalog, ledger, limits, namespace, sources",
     ),
     "a typo deep inside": (
         "audit:\n  per_source:\n    dns:\n      max_quarantined_shar: 1",

@@ -1,0 +1,71 @@
+"""``vpclogs ledger rebuild``: when the ledger was lost, or a backup of it is too old."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from vpclogs.cli.terminal import Subparsers, complain, many, say
+
+if TYPE_CHECKING:
+    from vpclogs.rebuilding import Rebuilt
+
+__all__ = ["register"]
+
+
+def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Add the command."""
+    ledger = commands.add_parser("ledger", help="rebuild the ledger from the tables", description="Care of the ledger.")
+    actions = ledger.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
+    parser = actions.add_parser(
+        "rebuild",
+        parents=[common],
+        help="add to the ledger what the tables and S3 know and it does not",
+        description="For a ledger that was lost, or that is older than the tables. Reads the tables and lists S3, and "
+        "adds what is missing: objects, partitions, VPCs' regions, publishes. Loads nothing. Pause the DAGs first.",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be added")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Rebuild, and say what was added and what remains to be done."""
+    from vpclogs.clients import client_for
+    from vpclogs.pipeline import Pipeline
+    from vpclogs.rebuilding import rebuild
+    from vpclogs.settings import load_settings
+
+    pipeline = Pipeline(load_settings(arguments.config, os.environ), client_for=client_for)
+    run_key = f"vpclogs ledger rebuild/{pipeline.clock():%Y-%m-%dT%H:%M:%SZ}"
+    rebuilt = rebuild(pipeline, run_key=run_key, dry_run=arguments.dry_run, progress=say)
+    _say_changes(rebuilt, dry_run=arguments.dry_run)
+    return _complain_of_rest(rebuilt)
+
+
+def _say_changes(rebuilt: Rebuilt, *, dry_run: bool) -> None:
+    changes = rebuilt.changes
+    if not (changes.added or changes.corrected or changes.partitions or rebuilt.publishes):
+        say("nothing to add: the ledger knows all that the tables have")
+        return
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(changes.added.items())) or "none"
+    say(
+        f"{'would add' if dry_run else 'added'} {many(changes.added.total(), 'object')} ({counts}; "
+        f"{changes.unlisted} that S3 did not list), {'would correct' if dry_run else 'corrected'} "
+        f"{changes.corrected.total()}; {many(len(changes.partitions), 'partition')}; "
+        f"{many(rebuilt.publishes, 'publish', 'publishes')}"
+    )
+
+
+def _complain_of_rest(rebuilt: Rebuilt) -> int:
+    for failure in rebuilt.failures:
+        complain(f"{failure.label}: {failure.detail}")
+    for partition, count in sorted(rebuilt.changes.lost.items()):
+        complain(f"{partition.log_type} {partition.key}: the tables have no row of {count} objects that were loaded")
+    for partition in rebuilt.suspects:
+        complain(f"{partition.log_type} {partition.key}: its last publish may be half done")
+    rest = sorted({*rebuilt.changes.lost, *rebuilt.suspects})
+    for log_type in sorted({partition.log_type for partition in rest}):
+        keys = " ".join(f"'{partition.key}'" for partition in rest if partition.log_type is log_type)
+        complain(f"now run: vpclogs rerun --log-type {log_type} {keys}")
+    return 1 if rest or rebuilt.failures else 0

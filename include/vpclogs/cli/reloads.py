@@ -1,0 +1,152 @@
+"""Reloads of partitions: in Airflow, or in this process; what rerun, backfill and replay share."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from vpclogs.cli.terminal import UsageError, complain, many, megabytes, print_table, say
+from vpclogs.errors import ConfigError, InvalidPartition, VpcLogsError
+from vpclogs.partitions import LogType, Partition
+
+if TYPE_CHECKING:
+    from vpclogs.airflow_api import DagRun
+    from vpclogs.backfilling import BackfillPlan
+    from vpclogs.partition_runs import PartitionRuns
+    from vpclogs.pipeline import Pipeline
+    from vpclogs.settings import Settings
+
+__all__ = ["airflow_runs", "confirm", "follow", "parse_budget", "parse_keys", "reload_here", "show_plan"]
+__all__ += ["within_budget"]
+
+
+def parse_keys(keys: Sequence[str], log_type: LogType) -> list[Partition]:
+    """The partitions of the keys, each once, in the order given.
+
+    Raises:
+        UsageError: a key is none.
+    """
+    try:
+        return list(dict.fromkeys(Partition.parse(key, log_type) for key in keys))
+    except InvalidPartition as error:
+        raise UsageError(f"{error} (in quotes, because of the bars)") from None
+
+
+def parse_budget(text: str | None) -> int | None:
+    """Bytes, from text such as ``2TB``.
+
+    Raises:
+        UsageError: it is no size.
+    """
+    from vpclogs.settings import size_in_bytes
+
+    try:
+        return None if text is None else int(size_in_bytes(text))
+    except ValueError as error:
+        raise UsageError(f"--budget {text}: {error}") from None
+
+
+def airflow_runs(settings: Settings, log_type: LogType, *, note: str) -> PartitionRuns:
+    """The partition runs of the configured Airflow.
+
+    Raises:
+        ConfigError: none is configured.
+    """
+    from vpclogs.airflow_api import AirflowApi
+    from vpclogs.partition_runs import PartitionRuns
+
+    if settings.airflow is None:
+        raise ConfigError(
+            "the settings do not say where Airflow is: add `airflow: {url: ..., username: ..., password: ...}`, "
+            "or do it in this process with --local"
+        )
+    return PartitionRuns(AirflowApi(settings.airflow), log_type, note=note)
+
+
+def follow(runs: PartitionRuns, keys: Sequence[str], *, at_once: int, wait: bool) -> int:
+    """Start a run per partition, so many at once, and tell of each; the number of failed ones.
+
+    Without ``wait`` it ends when all have started.
+    """
+    failed = 0
+    try:
+        for run in runs.start(keys, at_once=at_once):
+            failed += _tell(run)
+        while wait and runs.under_way:
+            for run in runs.ended():
+                failed += _tell(run)
+    except KeyboardInterrupt:
+        say(f"\nstopped: {many(len(runs.under_way), 'run')} that have started go on in Airflow")
+        raise
+    return failed
+
+
+def _tell(run: DagRun) -> bool:
+    """Whether the run failed."""
+    from vpclogs.airflow_api import ACTIVE
+
+    failed = run.state not in (*ACTIVE, "success")
+    if failed:
+        complain(f"{run.key}: the run has {run.state}: {run.url}")
+    else:
+        say(f"{run.key}: {'done' if run.state == 'success' else f'{run.state}, {run.url}'}")
+    return failed
+
+
+def reload_here(pipeline: Pipeline, partitions: Sequence[Partition], *, command: str) -> int:
+    """Reload the partitions one after the other in this process; the number of failed ones."""
+    from vpclogs.cli.load import stage_all
+
+    failed = 0
+    for number, partition in enumerate(partitions, start=1):
+        say(f"{partition.key}: reloading, {number} of {len(partitions)}")
+        run_key = f"vpclogs {command}/{partition.key}/{pipeline.clock():%Y-%m-%dT%H:%M:%SZ}/{uuid4().hex[:6]}"
+        try:
+            batches = pipeline.plan_partition(partition.log_type, partition.key, run_key=run_key)
+            stage_all(pipeline.ledger, batches, run_key, pipeline.stage)
+            pipeline.audit(run_key)
+            pipeline.publish(run_key)
+            done = pipeline.verdict(run_key)
+        except VpcLogsError as error:
+            complain(str(error))
+            failed += 1
+        else:
+            say(f"{partition.key}: {many(done['rows'], 'row')}, {done['quarantined']} quarantined")
+    return failed
+
+
+def show_plan(plan: BackfillPlan) -> None:
+    """The partitions on stdout, the cost in all on stderr."""
+    rows = [[one.partition.key, one.state, one.objects, one.pending, one.bytes] for one in plan.work]
+    print_table(["partition", "state", "objects", "not loaded", "bytes"], rows)
+    say(
+        f"{many(len(plan.work), 'partition')} to reload, {many(plan.done, 'more is', 'more are')} complete; "
+        f"{many(plan.objects, 'object')}, {megabytes(plan.bytes)}, {many(plan.batches, 'batch', 'batches')}"
+    )
+    say(f"S3 requests of the runs: about {plan.requests_to_list} to list, {plan.requests_to_read} to read")
+    for failure in plan.failures:
+        complain(f"{failure.label}: {failure.detail}")
+
+
+def within_budget(plan: BackfillPlan, settings: Settings, budget: int | None) -> bool:
+    """Whether the plan may be done; if not, says why."""
+    excess = plan.beyond(settings.limits, budget=budget)
+    if excess:
+        complain(f"not started: {excess}. Take fewer days, or allow so many bytes with --budget, such as --budget 2TB")
+    return excess is None
+
+
+def confirm(question: str, *, sure: bool) -> bool:
+    """Whether the person at the terminal says yes; ``sure`` if that was said in advance.
+
+    Raises:
+        UsageError: there is nobody to ask.
+    """
+    if sure:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError("nobody is there to be asked: add --yes")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
