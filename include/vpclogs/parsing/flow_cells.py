@@ -27,6 +27,8 @@ def clean_texts(column: pa.Array) -> tuple[pa.DictionaryArray, Mask | None]:
     """The column as texts, and the rows with a NUL or bytes that are not UTF-8 (None: there are none)."""
     if not pa.types.is_dictionary(column.type):
         column = (column if is_text(column.type) else column.cast(pa.string())).dictionary_encode()
+    elif len(column.dictionary.unique()) < len(column.dictionary):  # a file may repeat itself
+        column = column.dictionary_decode().dictionary_encode()
     texts, broken = _decoded(column.dictionary)
     broken |= numpy_of(pc.match_substring(texts, "\0"))
     none = numpy_of(pc.equal(texts, "-"))

@@ -45,8 +45,12 @@ def ip_list(indicator: Indicator, columns: Sequence[pa.DictionaryArray]) -> pa.L
     # place of each text among the addresses in order; _NONE, which sorts last, for null and what is no address
     ranks = np.full(len(dictionary) + 1, _NONE, np.int32)
     ranks[order] = np.where(valid[order], np.arange(len(dictionary)), _NONE)
-    ranked = _sorted_rows([ranks[codes_of(chunk)] for chunk in chunks])
-    return _lists(ranked, dictionary.take(pa.array(order)))
+    ranked: list[npt.NDArray[np.int32]] = []
+    for chunk in chunks:
+        column = ranks[codes_of(chunk)]
+        if not any(np.array_equal(column, other) for other in ranked):  # packets have the flow's addresses mostly
+            ranked.append(column)
+    return _lists(_sorted_rows(ranked), dictionary.take(pa.array(order)))
 
 
 _NONE = np.int32(2**31 - 1)
@@ -63,7 +67,7 @@ def _addresses(texts: pa.StringArray) -> npt.NDArray[np.bool_]:
 
 
 def _sorted_rows(columns: list[npt.NDArray[np.int32]]) -> list[npt.NDArray[np.int32]]:
-    """Sort across the columns, row by row (bubble sort: there are two to four of them)."""
+    """Sort across the columns, row by row (bubble sort: there are one to four of them)."""
     for end in range(len(columns) - 1, 0, -1):
         for i in range(end):
             low, high = columns[i], columns[i + 1]

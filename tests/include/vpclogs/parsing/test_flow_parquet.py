@@ -82,6 +82,14 @@ def test_numbers_may_have_any_integer_type_or_be_texts_and_a_dash_is_null():
     ]
 
 
+def test_an_address_that_a_files_dictionary_has_twice_is_one_indicator():
+    addresses = pa.DictionaryArray.from_arrays([0, 1, 2], ["10.0.0.1", "10.0.0.1", "10.0.0.2"])
+
+    rows = without_lines(fates([parquet(minimal(srcaddr=addresses, dstaddr=addresses.take(pa.array([1, 0, 0]))))])[0])
+
+    assert [row["p_any_ip_addresses"] for row in rows] == [["10.0.0.1"], ["10.0.0.1"], ["10.0.0.1", "10.0.0.2"]]
+
+
 def test_unknown_columns_are_kept_as_texts_by_their_text_spelling():
     table = minimal(new_field=pa.array([7, None]), other=pa.array(["-", "x"]), flag=pa.array([True, None]))
 
