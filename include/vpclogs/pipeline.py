@@ -163,6 +163,7 @@ class Pipeline:
             account=account,
             region=region,
             all_objects=all_objects,
+            all_sources=only is None,
         )
 
     def stage(self, batch: dict[str, Any], *, progress: Progress = lambda objects, records: None) -> dict[str, Any]:
@@ -229,14 +230,7 @@ class Pipeline:
         outcome = self.ledger.manifests.outcome(manifest.id) or {"published": [], "failed": []}
         return verdict(manifest, outcome, self.ledger.manifests.staged(manifest.id))
 
-    def freeze(
-        self,
-        log_type: LogType,
-        found: Survey,
-        *,
-        run_key: str,
-        mode: Mode,
-    ) -> list[dict[str, Any]]:
+    def freeze(self, log_type: LogType, found: Survey, *, run_key: str, mode: Mode) -> list[dict[str, Any]]:
         """Write what was found down as the manifest of a run; one reference per batch."""
         limits = self.settings.limits
         self.ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self.clock())
@@ -252,6 +246,7 @@ class Pipeline:
             run_key=run_key,
             mode=mode,
             listing_failures=found.failures,
+            listed_until=found.listed_until(self.clock()),
             object_ids=self.ledger.objects.record(found.objects, now=self.clock()),
             now=self.clock(),
         )

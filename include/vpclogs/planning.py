@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from vpclogs.discovery import Listing, discover
@@ -27,13 +27,20 @@ __all__ = ["Survey", "look_back", "started", "survey"]
 class Survey:
     """``listed`` counts all objects seen, ``objects`` are those to load, with their regions; ``requests``
     counts the pages listed. ``vanished`` are the ledger's ids of objects that waited to be loaded and that
-    S3 no longer lists."""
+    S3 no longer lists. ``last_day`` is the last day that was listed, unless only a part of it was."""
 
     objects: tuple[LogObject, ...]
     failures: tuple[ListingFailure, ...]
     listed: int
     requests: int
     vanished: tuple[int, ...] = ()
+    last_day: date | None = None
+
+    def listed_until(self, now: datetime) -> datetime | None:
+        """Until when all that was delivered has been looked at; `now` is the time of the listing."""
+        if self.last_day is None:
+            return None
+        return min(now, datetime.combine(self.last_day, time(), UTC) + timedelta(days=1))
 
 
 def look_back(last: date, source: Source) -> list[date]:
@@ -56,10 +63,11 @@ def survey(
     account: str | None = None,
     region: str | None = None,
     all_objects: bool = False,
+    all_sources: bool = True,
 ) -> Survey:
     """List the sources. A source, account or day that cannot be listed is a failure and stops no other.
 
-    ``all_objects`` also gives what is loaded already.
+    ``all_objects`` also gives what is loaded already. ``all_sources`` says that there are no other sources.
     """
     objects: list[LogObject] = []
     failures: list[ListingFailure] = []
@@ -86,7 +94,10 @@ def survey(
         wanted = [o for o in wanted if region in (None, o.region)]
         listed += len(wanted)
         objects += wanted if all_objects else ledger.objects.new(wanted)
-    return Survey(tuple(objects), tuple(failures), listed, requests, tuple(vanished))
+    last_day = None
+    if all_sources and account is None and region is None:
+        last_day = max((day for source in sources for day in days(source)), default=None)
+    return Survey(tuple(objects), tuple(failures), listed, requests, tuple(vanished), last_day)
 
 
 def _with_regions(

@@ -38,8 +38,12 @@ class ManifestBook:
         listing_failures: Sequence[ListingFailure],
         object_ids: Mapping[str, int],
         now: datetime,
+        listed_until: datetime | None = None,
     ) -> Manifest:
-        """Write a manifest once. From here on every task of the run reads this list and no other."""
+        """Write a manifest once. From here on every task of the run reads this list and no other.
+
+        ``listed_until``: all objects that were delivered before it have been listed, if it is given.
+        """
         listed = [item for batch in batches for item in batch]
         values = {
             "hash": manifest_hash(listed, mode),
@@ -51,6 +55,7 @@ class ManifestBook:
             "bytes": sum(item.size for item in listed),
             "batches": len(batches),
             "listing_failures": [asdict(failure) for failure in listing_failures],
+            "listed_until": listed_until,
         }
         with self._database.write() as connection:
             key = connection.execute(insert(manifests).values(values)).inserted_primary_key

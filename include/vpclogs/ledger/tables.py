@@ -23,8 +23,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-__all__ = ["UtcDateTime", "findings", "intents", "manifest_objects", "manifests", "metadata", "objects"]
-__all__ += ["partitions", "scopes", "staged_batches"]
+__all__ = ["UtcDateTime", "alerts", "deliveries", "findings", "intents", "manifest_objects", "manifests"]
+__all__ += ["metadata", "objects", "partitions", "scopes", "staged_batches"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -109,6 +109,8 @@ manifests = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("batches", Integer, nullable=False),
     Column("listing_failures", JSON, nullable=False),
+    # all that was delivered before was listed (but for the failures); null if only a part was looked at
+    Column("listed_until", UtcDateTime),
     Column("audit", JSON),  # {"passed": [key], "failed": [[key, why]]}
     Column("outcome", JSON),  # what publish returned
 )
@@ -174,4 +176,38 @@ findings = Table(
     Column("example", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "log_type", "account", "region", "day"),
+)
+
+# Counts of objects by the hour that their names tell: what the monitors learn the normal rhythm from.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("log_type", String(20), primary_key=True),
+    Column("day", Date, primary_key=True),  # the path's
+    Column("hour", UtcDateTime, primary_key=True),  # begins then
+    Column("source", String(100), primary_key=True),
+    Column("account", String(12), primary_key=True),
+    Column("region", String(40), primary_key=True),
+    Column("scope", String(100), primary_key=True),
+    Column("objects", Integer, nullable=False),
+    Column("settled", Integer, nullable=False),
+    Column("refused_objects", Integer, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", _BIG_ID, primary_key=True),
+    Column("key", String(500), nullable=False, index=True),  # monitor/source/account/region/scope, as far as it goes
+    Column("monitor", String(60), nullable=False),
+    Column("severity", String(10), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("example", Text),
+    Column("first_seen", UtcDateTime, nullable=False),
+    Column("last_seen", UtcDateTime, nullable=False),
+    Column("resolved_at", UtcDateTime, index=True),
+    Column("told_at", UtcDateTime),  # by any notifier, the last time
+    Column("told", JSON, nullable=False),  # by notifier: {"open": time, "end": time or null}
 )
