@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from vpclogs.parsing.model import ParseLimits
 
 __all__ = ["AirflowSettings", "AuditSettings", "AuditThresholds", "Limits", "Settings", "find_settings"]
-__all__ += ["load_settings", "size_in_bytes"]
+__all__ += ["UpkeepSettings", "load_settings", "size_in_bytes"]
 
 CONFIG_VARIABLE = "VPCLOGS_CONFIG"
 DEFAULT_FILES = (Path("vpclogs.yaml"), Path("config/vpclogs.yaml"))
@@ -80,6 +81,47 @@ class Limits(_Frozen):
         )
 
 
+class Retention(_Frozen):
+    """For how many days a partition is kept after its day; None for ever. The quarantine's rows go with their
+    log's, or earlier."""
+
+    vpc_dns: int | None = Field(default=None, ge=1)
+    vpc_flow: int | None = Field(default=None, ge=1)
+    quarantine: int | None = Field(default=None, ge=1)
+
+
+class UpkeepSettings(_Frozen):
+    """What the daily maintenance keeps, and what it puts together. Sizes in bytes.
+
+    Of a table's history the newest ``keep_snapshots`` stay, and all of the last
+    ``keep_hours``, but never more than ``max_snapshots``: publishing takes longer with
+    every snapshot. A partition is closed ``closed_after_days`` after its day.
+    """
+
+    keep_snapshots: int = Field(default=20, ge=10)
+    keep_hours: int = Field(default=24, ge=0)
+    max_snapshots: int = Field(default=50, ge=20)
+    orphan_hours: int = Field(default=24, ge=1)
+    closed_after_days: int = Field(default=3, ge=1)
+    target_file_bytes: Size = 128 << 20
+    max_small_files: int = Field(default=100, ge=2)
+    reconcile_days: int = Field(default=7, ge=1, le=366)
+    keep_staged_days: int = Field(default=7, ge=1)
+    keep_runs_days: int = Field(default=30, ge=1)
+    retention_days: Retention = Retention()
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.max_snapshots <= self.keep_snapshots:
+            raise ValueError("max_snapshots must be greater than keep_snapshots")
+        return self
+
+    def first_kept_day(self, log_type: LogType, today: date) -> date | None:
+        """The oldest day of a log that is kept; None if all are."""
+        days = getattr(self.retention_days, log_type.value)
+        return None if days is None else today - timedelta(days=days)
+
+
 class AirflowSettings(_Frozen):
     """How the command reaches Airflow's REST API: the address of the UI, and a login or a ready token."""
 
@@ -112,6 +154,7 @@ class Settings(_Frozen):
     namespace: Annotated[str, matching(r"[a-z][a-z0-9_]*", "use small letters, digits and _")] = "vpclogs"
     limits: Limits = Limits()
     audit: AuditSettings = AuditSettings()
+    upkeep: UpkeepSettings = UpkeepSettings()
     airflow: AirflowSettings | None = None
     sources: tuple[Source, ...]
 
@@ -135,9 +178,28 @@ class Settings(_Frozen):
                 raise MisplacedError("no source has this name", "audit", "per_source", name)
         return self
 
+    @model_validator(mode="after")
+    def _keeps_what_is_read(self) -> Self:
+        for log_type in LogType:
+            days = getattr(self.upkeep.retention_days, log_type.value)
+            if days is not None and days <= self.lookback_days(log_type):
+                raise MisplacedError(
+                    "hourly runs look further back than this: keep more days, or lower the sources' lookback_days",
+                    *("upkeep", "retention_days", log_type.value),
+                )
+        return self
+
     def sources_for(self, log_type: LogType | str) -> tuple[Source, ...]:
         """The sources of one log type, in the file's order."""
         return tuple(source for source in self.sources if source.log_type == log_type)
+
+    def first_open_day(self, log_type: LogType | str, today: date) -> date:
+        """The oldest day of a log that may still change; partitions of the days before it are closed."""
+        return today - timedelta(days=max(self.upkeep.closed_after_days, self.lookback_days(log_type) + 1) - 1)
+
+    def lookback_days(self, log_type: LogType | str) -> int:
+        """How far back hourly runs of a log look for late objects, in the source that looks furthest."""
+        return max((source.lookback_days for source in self.sources_for(log_type)), default=0)
 
     def rooted_in(self, folder: Path) -> Settings:
         """These settings with relative paths in sqlite and file URLs taken from `folder`."""

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from vpclogs.errors import ConfigError
-from vpclogs.settings import AirflowSettings, AuditSettings, Limits, Settings, find_settings, load_settings
+from vpclogs.settings import (
+    AirflowSettings,
+    AuditSettings,
+    Limits,
+    Settings,
+    UpkeepSettings,
+    find_settings,
+    load_settings,
+)
 from vpclogs.sources import Source
 
 ROOT = Path(__file__).parents[3]
@@ -54,7 +63,7 @@ def test_the_example_loads_and_names_every_key() -> None:
     settings = load_settings(example, {})
 
     text = example.read_text()
-    models = (Settings, Limits, AuditSettings, Source, AirflowSettings)
+    models = (Settings, Limits, AuditSettings, Source, AirflowSettings, UpkeepSettings)
     assert isinstance(settings, Settings)
     assert [key for model in models for key in model.model_fields if f"{key}:" not in text] == []
 
@@ -148,7 +157,7 @@ WRONG = {
     ),
     "a key like no other gets all keys": (
         "zzz: 1",
-        "3: zzz: unknown key; the keys here are airflow, audit, catalog, ledger, limits, namespace, sources",
+        "3: zzz: unknown key; the keys here are airflow, audit, catalog, ledger, limits, namespace, sources, upkeep",
     ),
     "a typo deep inside": (
         "audit:\n  per_source:\n    dns:\n      max_quarantined_shar: 1",
@@ -261,3 +270,18 @@ def test_a_source_may_have_its_own_thresholds(load: Load) -> None:
     assert settings.audit.for_source("flow").max_quarantined_share == 0.5
     assert settings.audit.for_source("dns").max_quarantined_share == 0.05
     assert [source.name for source in settings.sources_for("vpc_flow")] == ["flow"]
+
+
+def test_retention_must_leave_what_hourly_runs_look_back_for(complaints: Callable[..., list[str]]) -> None:
+    (told,) = complaints(SMALLEST + "upkeep: {retention_days: {vpc_dns: 2}}")
+
+    assert told.startswith("3: upkeep.retention_days.vpc_dns: hourly runs look further back than this")
+
+
+def test_a_partition_is_closed_after_its_lookback_at_the_earliest(load: Load) -> None:
+    today = date(2022, 10, 10)
+
+    settings = load(SMALLEST.replace("raw-logs", "raw-logs, lookback_days: 5"))
+
+    assert settings.first_open_day("vpc_dns", today) == date(2022, 10, 5)
+    assert settings.first_open_day("vpc_flow", today) == date(2022, 10, 8)
