@@ -65,9 +65,8 @@ _ALL = (
     Reason("no_header", _O, "The flow log file does not begin with a header.", "Check what writes to the prefix."),
     Reason("header_missing_required", _O, "The header lacks start, end or log-status.", "Add them to the flow log."),
     Reason("header_duplicate", _O, "The header has a name twice.", "Check what writes to the prefix."),
-    Reason(
-        "parquet_type", _O, "A Parquet column has a type its field cannot.", "Check what writes to the prefix."
-    ),
+    Reason("header_changes", _O, "The header changes to ever other ones.", "Check what writes to the prefix."),
+    Reason("parquet_type", _O, "A Parquet column has a type its field cannot.", "Check what writes to the prefix."),
     Reason("transit_gateway", _O, "A transit gateway flow log, another kind of log.", "Nothing; it is not loaded."),
     Reason("cloudwatch_export", _O, "An export from CloudWatch Logs.", "Deliver the flow log to S3 directly."),
     Reason("json_in_flow", _O, "JSON under the flow log prefix.", "Check what writes to the prefix."),

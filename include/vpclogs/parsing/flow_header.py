@@ -19,7 +19,7 @@ from vpclogs.parsing.model import ObjectState, ObjectUnreadable
 from vpclogs.schemas.model import Field
 from vpclogs.schemas.vpc_flow import VPC_FLOW
 
-__all__ = ["FlowHeader", "first_header", "is_header", "make_header", "shortened"]
+__all__ = ["FlowHeader", "first_header", "is_header", "make_header", "next_header", "shortened"]
 
 _REQUIRED = frozenset(field.key for field in VPC_FLOW.fields if field.required)
 
@@ -47,6 +47,7 @@ _TRANSIT_GATEWAY = frozenset(
     ]
 )
 
+_MAX_HEADERS = 64  # of one object; each costs a reading of its own, and AWS never changes one
 _MAX_KEPT = 4096  # characters; the line of all fields that AWS has is a fifth of that
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 _CLOUDWATCH = re.compile(rb"\s*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*\s")
@@ -121,6 +122,17 @@ def first_header(line: bytes) -> FlowHeader:
     known = any(name in VPC_FLOW.by_key or name in _TRANSIT_GATEWAY for name in names)
     if b"\0" in line or not (is_header(names) or (known and all(map(_NAME.fullmatch, names)))):
         raise _refused("no_header", f"its first line does not name fields: {shortened(' '.join(names))}")
+    return make_header(names)
+
+
+def next_header(names: Sequence[str], different: int) -> FlowHeader:
+    """The header of a later line of an object, which has had so many different ones.
+
+    Raises:
+        ObjectUnreadable: as `make_header`, or they are too many.
+    """
+    if different > _MAX_HEADERS:
+        raise _refused("header_changes", f"its header changes to more than {_MAX_HEADERS} other ones")
     return make_header(names)
 
 

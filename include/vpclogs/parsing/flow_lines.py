@@ -6,7 +6,8 @@ those with other white space, without values, or that no record can have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,9 +36,9 @@ class Segment:
     object: int
     header: FlowHeader
 
-    def among(self, lines: Iterable[int]) -> list[int]:
-        """Those of ``lines`` that are its own, in order."""
-        return sorted(line for line in lines if self.first <= line < self.last)
+    def among(self, lines: Sequence[int]) -> Sequence[int]:
+        """Those of ``lines``, which are in order, that are its own."""
+        return lines[bisect_left(lines, self.first) : bisect_left(lines, self.last)]
 
 
 class OddLines:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from vpclogs.parsing.blocks import Block, BlockResult
 from vpclogs.parsing.flow_csv import empty_texts, has_hexadecimal, read_columns
-from vpclogs.parsing.flow_header import FlowHeader, first_header, is_header, make_header
+from vpclogs.parsing.flow_header import FlowHeader, first_header, is_header, next_header
 from vpclogs.parsing.flow_lines import Lines, OddLines, Segment, join_lines
 from vpclogs.parsing.flow_rows import ROWS, make_rows, versions
 from vpclogs.parsing.flow_verdicts import Verdict, judge
@@ -76,8 +76,8 @@ class FlowTextParser:
         unreadable: dict[int, ObjectUnreadable] = {}
         segments = list(self._segments(block, unreadable))
         readings = self._read_all(block, segments, odd)
-        found = {line: names for reading in readings for line, names in reading.headers.items()}
-        if any(found[line] != segment.header.names for segment in segments for line in segment.among(found)):
+        if any(names != reading.header.names for reading in readings for names in reading.headers.values()):
+            found = {line: names for reading in readings for line, names in reading.headers.items()}
             segments = list(self._split(segments, found, unreadable))
             readings = self._read_all(block, segments, odd)
         rows, lines = _in_order(readings)
@@ -128,14 +128,22 @@ class FlowTextParser:
         """Cut segments at header lines among their lines; each holds up to the next."""
         header: FlowHeader | None = None
         previous = -1
+        lines = sorted(found)
+        different: set[tuple[str, ...]] = set()
         for segment in segments:
             if segment.object != previous:
-                header, previous = segment.header, segment.object
+                header, previous, different = segment.header, segment.object, set()
             first = segment.first
-            for line in segment.among(found):
-                if header is not None:
-                    yield Segment(first, line, segment.object, header)
-                    header = _next_header(found[line], segment.object, unreadable)
+            for line in segment.among(lines):
+                if header is None:
+                    break
+                yield Segment(first, line, segment.object, header)
+                different.add(found[line])
+                try:
+                    header = next_header(found[line], len(different))
+                except ObjectUnreadable as fate:
+                    unreadable[segment.object] = fate
+                    header = None
                 first = line + 1
             if header is not None:
                 yield Segment(first, segment.last, segment.object, header)
@@ -185,14 +193,6 @@ class FlowTextParser:
             self._as_text |= header.numbers.intersection(marked)
         bad = np.flatnonzero(np.logical_or.reduce(list(marked.values()))) if marked else np.empty(0, np.int64)
         return rows, uneven, bad
-
-
-def _next_header(names: tuple[str, ...], ordinal: int, unreadable: dict[int, ObjectUnreadable]) -> FlowHeader | None:
-    try:
-        return make_header(names)
-    except ObjectUnreadable as fate:
-        unreadable[ordinal] = fate
-        return None
 
 
 def _in_order(readings: list[_Reading]) -> tuple[pa.Table, Lines]:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.include.vpclogs.parsing.flow_fates import V2, V5, fates, parquet, text_fate
 from tests.include.vpclogs.parsing.test_flow_reference import EVERY, good_value, random
+from vpclogs.parsing.flow_cells import clean_texts
 from vpclogs.parsing.flow_parquet import parse_parquet
 from vpclogs.parsing.model import ParseLimits
 from vpclogs.schemas.vpc_flow import VPC_FLOW
@@ -82,12 +83,13 @@ def test_numbers_may_have_any_integer_type_or_be_texts_and_a_dash_is_null():
     ]
 
 
-def test_an_address_that_a_files_dictionary_has_twice_is_one_indicator():
-    addresses = pa.DictionaryArray.from_arrays([0, 1, 2], ["10.0.0.1", "10.0.0.1", "10.0.0.2"])
+def test_texts_of_a_dictionary_that_repeats_itself_are_distinct():
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None], pa.int32()), ["10.0.0.1", "10.0.0.1", "-"])
 
-    rows = without_lines(fates([parquet(minimal(srcaddr=addresses, dstaddr=addresses.take(pa.array([1, 0, 0]))))])[0])
+    texts, bad = clean_texts(column)
 
-    assert [row["p_any_ip_addresses"] for row in rows] == [["10.0.0.1"], ["10.0.0.1"], ["10.0.0.1", "10.0.0.2"]]
+    assert (texts.to_pylist(), bad) == (["10.0.0.1", "10.0.0.1", None, None], None)
+    assert len(set(texts.dictionary.to_pylist())) == len(texts.dictionary)
 
 
 def test_unknown_columns_are_kept_as_texts_by_their_text_spelling():

@@ -253,6 +253,14 @@ def test_another_header_changes_the_format_from_there_on():
     ]
 
 
+def test_a_file_whose_header_changes_without_end_is_refused_whole():
+    few = "start end log-status\n1 2 OK\nend start log-status\n1 2 OK\n" * 100
+    many = "".join(f"start end log-status new-{i}\n1 2 OK x\n" for i in range(100))
+
+    assert len(text_fate(few)) == 200
+    assert text_fate(many) == "header_changes"
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
