@@ -228,9 +228,18 @@ _TEXTS = [
     "srcport",
     "transport",
 ]
-_INTEGERS = set(
-    ["version", "srcport", "dstport", "protocol", "packets", "bytes", "start", "end", "tcp-flags", "traffic-path"]
-)
+_INTEGERS = {
+    "version",
+    "srcport",
+    "dstport",
+    "protocol",
+    "packets",
+    "bytes",
+    "start",
+    "end",
+    "tcp-flags",
+    "traffic-path",
+}
 
 
 def _header(file: Path) -> list[str]:
