@@ -64,13 +64,12 @@ class Background:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._pid(), signal.SIGTERM)
 
-    def wait_stopped(self, *, patience: float = 25) -> None:
+    def wait_stopped(self, *, patience: float = 40) -> None:
         """Wait until the process and its children are gone; ends them by force after ``patience`` seconds."""
         deadline = time.monotonic() + patience
         while self.running:
             if time.monotonic() > deadline:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self._pid(), signal.SIGKILL)
+                self._kill_all()
             self._reap()
             time.sleep(0.1)
         self._reap()
@@ -83,6 +82,14 @@ class Background:
 
     def _pid(self) -> int:
         return int((self.folder / f"{self.name}.pid").read_text())
+
+    def _kill_all(self) -> None:
+        """End the process and all it started: its session, because Airflow's tasks leave its process group."""
+        leader = self._pid()
+        for pid in [leader, *(int(entry.name) for entry in Path("/proc").glob("[0-9]*"))]:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getsid(pid) == leader:
+                    os.kill(pid, signal.SIGKILL)
 
     def _reap(self) -> None:
         """Take leave of a process that this very process started, so that it is no zombie."""

@@ -57,7 +57,12 @@ def test_the_port_of_last_time_is_taken_again():
 
 
 def test_a_background_process_is_found_again_and_stopped_with_its_children(tmp_path):
-    forks = "import os, time; os.fork(); print('up', flush=True); time.sleep(60)"
+    # The child leaves the process group and does not hear the signal, as a task of Airflow may.
+    forks = (
+        "import os, signal, time\n"
+        "if os.fork() == 0: os.setpgid(0, 0); signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "time.sleep(60)"
+    )
     Background("sleeper", tmp_path, tmp_path / "log").start(
         [sys.executable, "-c", forks], env=dict(os.environ), cwd=tmp_path
     )
