@@ -10,6 +10,7 @@ import pytest
 
 from demo.seaweed import READER, Seaweed
 from tests.forking import Forker
+from tests.postgres import Postgres
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,6 +39,13 @@ def s3(seaweed: Seaweed) -> S3Client:
 def reader(seaweed: Seaweed) -> S3Client:
     """A client that may only list and read, and that `Seaweed.deny` can lock out of prefixes."""
     return seaweed.client(READER)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server on a free loopback port."""
+    with Postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -116,10 +116,11 @@ class Warehouse:
             self.catalog.create_table_transaction(
                 (self.namespace, name), schema=table_schema(name), properties=_PROPERTIES
             ) as transaction,
-            transaction.update_spec() as spec,
         ):
-            for column in columns:
-                spec.add_identity(column)
+            if transaction.table_metadata.spec().is_unpartitioned():  # some catalogs begin with the other's table
+                with transaction.update_spec() as spec:
+                    for column in columns:
+                        spec.add_identity(column)
         return self.catalog.load_table((self.namespace, name))
 
 

