@@ -14,10 +14,10 @@ from pyiceberg.expressions import In
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
-from vpclogs.completing import INTENT_PROPERTY
 from vpclogs.ledger.intents import Plan
 from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for
+from vpclogs.snapshots import INTENT_PROPERTY
 from vpclogs.warehouse import QUARANTINE, Warehouse
 
 __all__ = ["Census", "FoundObject", "FoundPublish"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
@@ -26,17 +26,18 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.expressions import AlwaysFalse, And, BooleanExpression, Or
 from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Snapshot
 
 from vpclogs.errors import LedgerMismatch, PublishConflict, VpcLogsError
 from vpclogs.ledger import Ledger
 from vpclogs.ledger.intents import Intent, Removal
 from vpclogs.partitions import LogType, Partition
+from vpclogs.settings import UpkeepSettings
+from vpclogs.snapshots import INTENT_PROPERTY, QuickTransaction, history, intent_of
+from vpclogs.upkeep.expiry import expire
 from vpclogs.warehouse import QUARANTINE, Warehouse, equals, in_partition, one_of
 
-__all__ = ["INTENT_PROPERTY", "Completer", "backoff"]
+__all__ = ["Completer", "backoff"]
 
-INTENT_PROPERTY = "vpclogs.intent"
 _ATTEMPTS = 200
 # The catalog may or may not have taken the commit: the search of the next attempt tells.
 _UNDECIDED = (CommitFailedException, ValidationException, CommitStateUnknownException, ServiceUnavailableError)
@@ -53,11 +54,13 @@ class Completer:
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
+        upkeep: UpkeepSettings | None = None,
     ) -> None:
         self._ledger = ledger
         self._warehouse = warehouse
         self._clock = clock
         self._sleep = sleep
+        self._upkeep = upkeep or UpkeepSettings()
 
     def bases(self, log_type: LogType) -> dict[str, int]:
         """The tables' last sequence numbers; an intent that is claimed after this can only be in later snapshots.
@@ -67,7 +70,7 @@ class Completer:
         """
         tables = {name: self._warehouse.table(name) for name in (log_type.value, QUARANTINE)}
         for table in tables.values():
-            self._check_known(table, next((found for s in _history(table) if (found := _intent_of(s))), None))
+            self._check_known(table, next((found for s in history(table) if (found := intent_of(s))), None))
         return {name: table.last_sequence_number for name, table in tables.items()}
 
     def complete(self, intent: Intent) -> None:
@@ -128,6 +131,7 @@ class Completer:
                 return True
             try:
                 _change(table, intent, name)
+                self._shorten(table)
                 return True
             except _UNDECIDED:
                 self._sleep(backoff(attempt))
@@ -138,14 +142,19 @@ class Completer:
                 ) from error
         raise PublishConflict(f"run {intent.plan.run_key}: the commit to {name} kept conflicting; try again")
 
+    def _shorten(self, table: Table) -> None:
+        """Cut a long history, which would make each publish take longer than the one before."""
+        if len(table.metadata.snapshots) > self._upkeep.max_snapshots:
+            expire(table, self._ledger, keep=self._upkeep.keep_snapshots)
+
     def _is_in(self, table: Table, intent: Intent) -> bool:
         """Whether the table has the intent, which can only be in what came after the intent's base."""
         base = oldest = intent.plan.bases.get(table.name()[-1], 0)
-        for snapshot in _history(table):
+        for snapshot in history(table):
             oldest = snapshot.sequence_number or 0
             if oldest <= base:
                 return False
-            if _intent_of(snapshot) == intent.id:
+            if intent_of(snapshot) == intent.id:
                 return True
         # pyiceberg's expiry leaves no trace in the oldest snapshot that stays but its number
         if oldest <= base + 1:
@@ -177,25 +186,12 @@ def _change(table: Table, intent: Intent, name: str) -> None:
         "vpclogs.tables": ",".join(intent.plan.tables),
     }
     files, removals = intent.plan.files.get(name), intent.plan.removals_in(name)
-    with table.transaction() as transaction, warnings.catch_warnings():
+    with QuickTransaction(table) as transaction, warnings.catch_warnings():
         if removals:
             warnings.filterwarnings("ignore", "Delete operation did not match")  # that is fine
             transaction.delete(_removed(removals, intent.log_type, name), snapshot_properties=properties)
         if files:
             transaction.add_files(files, snapshot_properties=properties, check_duplicate_files=False)
-
-
-def _history(table: Table) -> Iterator[Snapshot]:
-    """The snapshots of the table's main branch from the newest back, as far as they are not expired."""
-    by_id = {snapshot.snapshot_id: snapshot for snapshot in table.metadata.snapshots}
-    snapshot = table.current_snapshot()
-    while snapshot is not None:
-        yield snapshot
-        snapshot = by_id.get(snapshot.parent_snapshot_id or -1)
-
-
-def _intent_of(snapshot: Snapshot) -> str | None:
-    return snapshot.summary.additional_properties.get(INTENT_PROPERTY) if snapshot.summary else None
 
 
 def _removed(removals: Sequence[Removal], log_type: LogType, table: str) -> BooleanExpression:

@@ -71,7 +71,7 @@ class Pipeline:
 
     @cached_property
     def publisher(self) -> Publisher:
-        return Publisher(self.ledger, self.warehouse, clock=self.clock, sleep=self._sleep)
+        return Publisher(self.ledger, self.warehouse, clock=self.clock, sleep=self._sleep, upkeep=self.settings.upkeep)
 
     def client(self, source: Source) -> S3Client:
         """The source's S3 client, made on first use."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
-
-import msgspec
 
 from vpclogs.batch_results import BatchResult, StagedFile
 from vpclogs.ledger import Ledger
@@ -64,17 +62,16 @@ class Draft:
         self.outcomes = [outcome for outcome in self.outcomes if outcome.identity not in identities]
         self._all_dropped = not self.outcomes
 
-    def plan(self, bases: Mapping[str, int]) -> Plan | None:
-        """The plan; None if nothing is left to publish. ``bases`` are the tables' last sequence numbers."""
+    def plan(self) -> Plan | None:
+        """The plan, yet without ``bases``; None if nothing is left to publish."""
         if self._manifest.mode is Mode.REPLAY:
-            moves = plan_moves(self._warehouse, self._manifest, self.files, stem=self._stem)
-            return moves and msgspec.structs.replace(moves, bases=dict(bases))
+            return plan_moves(self._warehouse, self._manifest, self.files, stem=self._stem)
         partitions = [partition for partition in self._manifest.partitions if partition.key in self.passed]
         if self._manifest.mode is Mode.RELOAD:
-            return self._swap(partitions, bases)
-        return self._addition(partitions, bases)
+            return self._swap(partitions)
+        return self._addition(partitions)
 
-    def _addition(self, partitions: Sequence[Partition], bases: Mapping[str, int]) -> Plan | None:
+    def _addition(self, partitions: Sequence[Partition]) -> Plan | None:
         older = {partition: self._other_versions(partition) for partition in partitions}
         if self._all_dropped:
             return None
@@ -84,9 +81,9 @@ class Draft:
             if rows
         ]
         replaced = [row.id for rows in older.values() for row in rows]
-        return self._planned(partitions, self.files, removals, replaced, bases)
+        return self._planned(partitions, self.files, removals, replaced)
 
-    def _swap(self, partitions: Sequence[Partition], bases: Mapping[str, int]) -> Plan:
+    def _swap(self, partitions: Sequence[Partition]) -> Plan:
         replaced: list[int] = []
         carried: list[StagedFile] = []
         for partition in partitions:
@@ -97,7 +94,7 @@ class Draft:
             kept = [row.identity for row in self._ledger.objects.settled_in(partition) if row.identity not in made]
             carried += carry_over(self._warehouse, partition, kept, stem=self._stem)
         removals = [Removal(partition.key) for partition in partitions]
-        return self._planned(partitions, [*self.files, *carried], removals, replaced, bases)
+        return self._planned(partitions, [*self.files, *carried], removals, replaced)
 
     def _planned(
         self,
@@ -105,7 +102,6 @@ class Draft:
         files: Sequence[StagedFile],
         removals: Sequence[Removal],
         replaced: Sequence[int],
-        bases: Mapping[str, int],
     ) -> Plan:
         return Plan(
             mode=self._manifest.mode,
@@ -118,7 +114,6 @@ class Draft:
             },
             removals=list(removals),
             replaced=list(replaced),
-            bases=dict(bases),
         )
 
     def _other_versions(self, partition: Partition) -> list[Any]:

@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+import msgspec
+
 from vpclogs.batch_results import BatchResult
 from vpclogs.completing import Completer, backoff
 from vpclogs.errors import PublishConflict
@@ -26,6 +28,7 @@ from vpclogs.ledger.intents import Intent
 from vpclogs.manifests import Manifest
 from vpclogs.partitions import LogType
 from vpclogs.publish_plans import Draft
+from vpclogs.settings import UpkeepSettings
 from vpclogs.warehouse import Warehouse
 
 __all__ = ["Publisher"]
@@ -47,12 +50,13 @@ class Publisher:
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
+        upkeep: UpkeepSettings | None = None,
     ) -> None:
         self._ledger = ledger
         self._warehouse = warehouse
         self._clock = clock
         self._sleep = sleep
-        self._completer = Completer(ledger, warehouse, clock=clock, sleep=sleep)
+        self._completer = Completer(ledger, warehouse, clock=clock, sleep=sleep, upkeep=upkeep)
 
     def publish(self, manifest: Manifest, staged: Mapping[int, BatchResult], passed: Sequence[str]) -> None:
         """Publish the given partitions of a manifest.
@@ -105,10 +109,11 @@ class Publisher:
         """The intent, if it could be claimed; False if not this time; None if there is nothing to publish."""
         # This order matters: the plan is made from what is true after the versions were read.
         versions = self._ledger.intents.versions(manifest.log_type, sorted(draft.passed))
-        bases = self._completer.bases(manifest.log_type)
-        plan = draft.plan(bases)
+        plan = draft.plan()
         if plan is None:
             return None
+        # Read as late as can be, because the history from here on is kept only once the intent is written.
+        plan = msgspec.structs.replace(plan, bases=self._completer.bases(manifest.log_type))
         claimed = self._ledger.intents.claim(
             plan,
             draft.outcomes,
