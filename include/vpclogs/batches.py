@@ -41,7 +41,7 @@ def batch_label(batches: Sequence[Batch], number: int) -> str:
         return f"{len(partitions)} partitions · {len(batch)} objects · {megabytes:.1f} MB"
     (partition,) = partitions
     same = [index for index, other in enumerate(batches) if other[0].partition == partition == other[-1].partition]
-    return f"{partition.label} · {same.index(number) + 1}/{len(same)}"
+    return partition.label if len(same) == 1 else f"{partition.label} · {same.index(number) + 1}/{len(same)}"
 
 
 def _pack(ordered: Sequence[LogObject], max_bytes: int, max_objects: int) -> Iterator[Batch]:
