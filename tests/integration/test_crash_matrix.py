@@ -169,11 +169,10 @@ def test_runs_killed_between_any_two_steps_are_finished_by_the_next(world, deplo
 @pytest.mark.parametrize(
     ("deployments", "seed"),
     [
-        pytest.param(1, 1, id="3 kills"),
+        pytest.param(1, 1, id="3 kills", marks=pytest.mark.timeout(600)),
         pytest.param(67, 2, id="201 kills", marks=[pytest.mark.slow, pytest.mark.timeout(5400)]),
     ],
 )
-@pytest.mark.timeout(600)
 def test_runs_killed_at_random_are_finished_by_the_next(deployments, seed, world, deploy, forker, tmp_path):
     started = time.monotonic()
     points = kill_points(deploy(world.bucket, limits=LIMITS), forker, tmp_path / "points")

@@ -154,7 +154,8 @@ class ObjectBook:
             return
         statement = (
             update(objects)
-            .where(objects.c.identity == bindparam("of"), objects.c.intent.is_(None), objects.c.state.not_in(SETTLED))
+            .where(objects.c.identity == bindparam("of"), objects.c.intent.is_(None))
+            .where(*(objects.c.state != state for state in SETTLED))  # IN does not go with many rows
             .values(state="listed", detail=None, region=bindparam("where"), last_modified=bindparam("at"))
         )
         rows = [{"of": item.identity, "where": item.region, "at": item.last_modified} for item in listed]

@@ -167,17 +167,17 @@ def test_versions_that_were_never_loaded_do_not_wait_for_ever(deployment):
     assert status.certificate.listed == 1
 
 
-def test_an_object_is_published_to_the_region_that_was_learned_after_it_was_first_listed(deployment):
-    """The row of an object that could not be read says region unknown; the next listing knows better."""
-    unplaced = make_object("a", partition=Partition.parse("123456789012|unknown|2022-10-07", "vpc_dns"))
-    deployment.stage([], "first", unread=[unplaced])
+def test_objects_are_published_to_the_region_that_was_learned_after_they_were_first_listed(deployment):
+    """The rows of objects that could not be read say region unknown; the next listing knows better."""
+    nowhere = Partition.parse("123456789012|unknown|2022-10-07", "vpc_dns")
+    deployment.stage([], "first", unread=[make_object(name, partition=nowhere) for name in "ab"])
 
-    manifest, staged = deployment.stage([make_object("a")], "second")
+    manifest, staged = deployment.stage([make_object(name) for name in "ab"], "second")
     deployment.publish(manifest, staged)
 
     assert [partition.key for partition in manifest.partitions] == [PARTITION.key]
     assert [s.partition for s in deployment.ledger.partitions.status(PARTITION.log_type)] == [PARTITION]
-    assert deployment.holds([make_object("a")])
+    assert deployment.holds([make_object(name) for name in "ab"])
 
 
 def test_thousands_of_rewritten_objects_are_replaced_in_one_publish(deployment):
