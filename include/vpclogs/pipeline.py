@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any
 from vpclogs.batch_results import BatchResult, fingerprint
 from vpclogs.batches import batch_label, plan_batches
 from vpclogs.errors import VpcLogsError
-from vpclogs.fetching import fetch
-from vpclogs.gate import audit_staged, decision
 from vpclogs.ledger import Ledger
 from vpclogs.manifests import Manifest, Mode
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
-from vpclogs.planning import Survey, look_back, started, survey
-from vpclogs.publishing import Publisher
 from vpclogs.settings import Settings
 from vpclogs.sources import Source
-from vpclogs.staging import Progress, stage
 from vpclogs.verdicts import verdict
-from vpclogs.warehouse import Warehouse
 
+# Each task of a run is a process that needs one verb: what only that verb needs it imports itself.
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from vpclogs.planning import Survey
+    from vpclogs.publishing import Publisher
+    from vpclogs.staging import Progress
+    from vpclogs.warehouse import Warehouse
 
 __all__ = ["Pipeline", "utc_now"]
 
@@ -67,10 +67,14 @@ class Pipeline:
 
     @cached_property
     def warehouse(self) -> Warehouse:
+        from vpclogs.warehouse import Warehouse
+
         return Warehouse(self.settings.catalog, namespace=self.settings.namespace)
 
     @cached_property
     def publisher(self) -> Publisher:
+        from vpclogs.publishing import Publisher
+
         return Publisher(self.ledger, self.warehouse, clock=self.clock, sleep=self._sleep, upkeep=self.settings.upkeep)
 
     def client(self, source: Source) -> S3Client:
@@ -88,6 +92,8 @@ class Pipeline:
         kind = LogType(log_type)
         end = (until or self.clock()) - timedelta(microseconds=1)
         self.publisher.complete_open(kind)
+        from vpclogs.planning import look_back
+
         found = self.survey(kind, lambda source: look_back(end.date(), source))
         return self.freeze(kind, found, run_key=run_key, mode=Mode.ADD)
 
@@ -137,6 +143,8 @@ class Pipeline:
         source: str | None = None,
     ) -> Survey:
         """What `plan_days` would load: a dry run. Days before a source's start day are left out."""
+        from vpclogs.planning import started
+
         return self.survey(
             LogType(log_type), lambda one: started(days, one), account=account, region=region, only=source
         )
@@ -154,6 +162,8 @@ class Pipeline:
         """What S3 has that is not loaded (or all it has), over all sources. Changes nothing but what is
         learned of the VPCs' regions."""
         sources = [s for s in self.settings.sources_for(log_type) if only in (None, s.name)]
+        from vpclogs.planning import survey
+
         return survey(
             sources,
             days,
@@ -171,6 +181,8 @@ class Pipeline:
         manifest, number = int(batch["manifest"]), int(batch["batch"])
         objects = self.ledger.manifests.batch(manifest, number)
         log_type = objects[0].log_type
+        from vpclogs.staging import stage
+
         result = stage(
             objects,
             log_type=log_type,
@@ -267,6 +279,8 @@ class Pipeline:
 
     def _fetch(self, source: str, objects: Sequence[LogObject]) -> Iterable[Any]:
         named = next(s for s in self.settings.sources if s.name == source)
+        from vpclogs.fetching import fetch
+
         return fetch(
             self.client(named),
             objects,
@@ -275,6 +289,8 @@ class Pipeline:
         )
 
     def _audit(self, manifest: Manifest, staged: Mapping[int, BatchResult]) -> dict[str, Any]:
+        from vpclogs.gate import audit_staged, decision
+
         findings = audit_staged(manifest, staged, self.settings.audit)
         self.ledger.partitions.keep_findings(manifest.id, findings, now=self.clock())
         decided = decision(findings)

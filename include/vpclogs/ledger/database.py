@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 
-__all__ = ["Database"]
+__all__ = ["HEAD", "Database"]
+
+HEAD = "0001"
+"""The newest migration. A ledger that has it is opened without loading Alembic, which
+every task would pay for."""
 
 _LOCK_WAIT_SECONDS = 120
 # An arbitrary constant: the name of this ledger's advisory lock in PostgreSQL.
@@ -54,12 +54,16 @@ class Database:
             connection.commit()
 
     def _migrate(self) -> None:
+        with self.read() as connection:
+            if inspect(connection).has_table("alembic_version") and (
+                connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD
+            ):
+                return
+        from alembic import command
+        from alembic.config import Config
+
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        head = ScriptDirectory.from_config(config).get_current_head()
-        with self.read() as connection:
-            if MigrationContext.configure(connection).get_current_revision() == head:
-                return
         with self.write() as connection:  # one process migrates, the others wait and find it done
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

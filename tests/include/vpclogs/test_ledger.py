@@ -15,6 +15,7 @@ from sqlalchemy.exc import StatementError
 from tests.factories import NOW, PARTITION, make_object
 from vpclogs.batch_results import BatchResult
 from vpclogs.ledger import Ledger
+from vpclogs.ledger.database import HEAD
 from vpclogs.ledger.tables import metadata
 from vpclogs.partitions import UNKNOWN_REGION
 
@@ -27,6 +28,11 @@ def ledger(tmp_path: Path) -> Ledger:
 def test_the_migrations_make_the_tables_that_the_code_uses(ledger, tmp_path):
     with create_engine(f"sqlite:///{tmp_path}/ledger.db").connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_the_newest_migration_is_the_one_that_the_ledger_looks_for(ledger, tmp_path):
+    with create_engine(f"sqlite:///{tmp_path}/ledger.db").connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == HEAD
 
 
 def test_many_processes_may_open_a_new_ledger_at_once(tmp_path):
