@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import IO
 
 import pyarrow as pa
@@ -31,7 +32,11 @@ _PRUNING = (
 
 
 class ParquetFile:
-    """Collects rows and writes them in row groups, each sorted by time. Opened on the first row."""
+    """Collects rows and writes them in row groups, each sorted by time. Opened on the first row.
+
+    Columns without any value are left out: a flow log of version 2 fills a third of the
+    table's columns. A value in such a column later begins another file.
+    """
 
     def __init__(self, warehouse: Warehouse, table: str, partition: Partition, stem: str) -> None:
         self._warehouse = warehouse
@@ -41,10 +46,8 @@ class ParquetFile:
         self._time = "p_parse_time" if table == QUARANTINE else "p_event_time"
         self._buffer: list[pa.Table] = []
         self._buffered = 0
-        self._rows = 0
-        self._path = ""
-        self._stream: IO[bytes] | None = None
-        self._writer: pq.ParquetWriter | None = None
+        self._finished: list[StagedFile] = []
+        self._current: _Current | None = None
         self.schema = table_schema(table)
 
     def write(self, rows: pa.Table) -> None:
@@ -54,54 +57,88 @@ class ParquetFile:
         if self._buffered >= _ROW_GROUP:
             self._flush()
 
+    @property
+    def size(self) -> int:
+        """The bytes written so far. Rows are written some 256,000 at a time."""
+        return sum(file.bytes for file in self._finished) + (self._current.stream.tell() if self._current else 0)
+
     def close(self) -> list[StagedFile]:
-        """Finish the file; nothing if no row came."""
+        """Finish the files: mostly one, none if no row came."""
         self._flush()
-        if self._writer is None or self._stream is None:
-            return []
-        self._writer.close()
-        size = self._stream.tell()
-        self._stream.close()
-        return [StagedFile(self._name, self._partition.key, self._path, self._rows, size)]
+        self._finish()
+        return self._finished
 
     def discard(self) -> None:
-        """Give the rows up and remove the file."""
+        """Give the rows up and remove what was written."""
         self._buffer = []
-        if self._writer is not None and self._stream is not None:
-            self._writer.close()
-            self._stream.close()
-            self._warehouse.delete_file(self._warehouse.table(self._name), self._path)
+        self._finish()
+        for file in self._finished:
+            self._warehouse.delete_file(self._warehouse.table(self._name), file.path)
+        self._finished = []
 
     def _flush(self) -> None:
         if not self._buffer:
             return
-        rows = pa.concat_tables(self._buffer, promote_options="permissive").unify_dictionaries().combine_chunks()
+        rows = _joined(self._buffer)
         self._buffer, self._buffered = [], 0
-        times = rows.column(self._time)
-        if not _sorted(times):
+        filled = [f.name for f, column in zip(rows.schema, rows.columns, strict=True) if _is_filled(f, column)]
+        if self._current is not None and not set(filled) <= set(self._current.columns):
+            self._finish()
+        if self._current is None:
+            self._current = self._open(rows.select(filled).schema)
+        rows = rows.select(self._current.columns)
+        if not _sorted(rows.column(self._time)):
             rows = rows.take(pc.sort_indices(rows.column(self._time)))
-        self._open(rows.schema).write_table(rows, row_group_size=len(rows))
-        self._rows += len(rows)
+        self._current.writer.write_table(rows, row_group_size=len(rows))
+        self._current.rows += len(rows)
 
-    def _open(self, schema: pa.Schema) -> pq.ParquetWriter:
-        if self._writer is None:
-            table = self._warehouse.table(self._name)
-            self._path = self._warehouse.new_file(table, self._partition, self._stem)
-            self._stream = self._warehouse.create_file(table, self._path)
-            self._writer = pq.ParquetWriter(
-                self._stream,
-                schema,
-                compression="zstd",
-                compression_level=1,
-                # each value occurs once: a dictionary would be built and thrown away
-                use_dictionary=[path for field in schema if field.name not in _DISTINCT for path in _leaves(field)],
-                column_encoding={"p_source_line": "DELTA_BINARY_PACKED"},
-                # bounds of other columns prune nothing, and cost a third of the writing
-                write_statistics=[name for name in schema.names if name in _PRUNING],
-                # without Arrow's own schema in the file, a dictionary column reads back as the plain type it is
-                store_schema=False,
-            )
-        return self._writer
+    def _finish(self) -> None:
+        if self._current is None:
+            return
+        self._current.writer.close()
+        size = self._current.stream.tell()
+        self._current.stream.close()
+        self._finished.append(StagedFile(self._name, self._partition.key, self._current.path, self._current.rows, size))
+        self._current = None
+
+    def _open(self, schema: pa.Schema) -> _Current:
+        table = self._warehouse.table(self._name)
+        path = self._warehouse.new_file(table, self._partition, self._stem)
+        stream = self._warehouse.create_file(table, path)
+        writer = pq.ParquetWriter(
+            stream,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            # each value occurs once: a dictionary would be built and thrown away
+            use_dictionary=[leaf for field in schema if field.name not in _DISTINCT for leaf in _leaves(field)],
+            column_encoding={name: "DELTA_BINARY_PACKED" for name in ("p_source_line",) if name in schema.names},
+            # bounds of other columns prune nothing, and cost a third of the writing
+            write_statistics=[name for name in schema.names if name in _PRUNING],
+            # without Arrow's own schema in the file, a dictionary column reads back as the plain type it is
+            store_schema=False,
+        )
+        return _Current(path, stream, writer, schema.names)
+
+
+@dataclass
+class _Current:
+    """The file that is being written."""
+
+    path: str
+    stream: IO[bytes]
+    writer: pq.ParquetWriter
+    columns: list[str]
+    rows: int = 0
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    """One table, each column in one piece, with one dictionary for each text that repeats."""
+    return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
+
+
+def _is_filled(field: pa.Field, column: pa.ChunkedArray) -> bool:
+    return not field.nullable or field.name in _PRUNING or column.null_count < len(column)
 
 
 def _leaves(field: pa.Field, prefix: str = "") -> list[str]:

@@ -1,0 +1,200 @@
+"""Put the small files of a partition together into few large ones, in order of time.
+
+The rows stay the same, with the same row ids. One commit takes exactly the files out
+that were read and puts the new ones in, on top of exactly the snapshot in which those
+files were just seen to be there. So whatever a publish does meanwhile, nothing is lost:
+
+* It adds to the partition: its file was not read and stays.
+* It rebuilds the partition, or takes rows out of a file that was read: that file is gone,
+  and the compaction of this partition is given up for this time.
+* It has read the partition to carry rows over, or will take rows out by their object: it
+  finds the same rows in other files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING
+
+from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, ValidationException
+from pyiceberg.io.pyarrow import parquet_file_to_data_file
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import FileScanTask, Table
+
+from vpclogs.completing import backoff
+from vpclogs.errors import VpcLogsError
+from vpclogs.parquet import ParquetFile
+from vpclogs.partitions import Partition
+from vpclogs.snapshots import QuickTransaction
+from vpclogs.upkeep.partition_files import PartitionFiles, files_by_partition, on_days
+from vpclogs.upkeep.time_order import rows_in_order
+from vpclogs.warehouse import QUARANTINE, Warehouse, table_schema
+
+if TYPE_CHECKING:
+    from vpclogs.settings import Settings
+
+__all__ = ["COMPACTION_PROPERTY", "Compacted", "compact"]
+
+COMPACTION_PROPERTY = "vpclogs.compaction"
+"""In the summary of a snapshot: how many partitions it compacts."""
+
+_ATTEMPTS = 20
+_PARTITIONS_AT_ONCE = 20
+_BYTES_AT_ONCE = 1 << 30
+_UNDECIDED = (CommitFailedException, ValidationException, CommitStateUnknownException)
+
+
+@dataclass
+class Compacted:
+    """What was compacted, or would be. ``given_up`` are partitions that changed meanwhile."""
+
+    partitions: list[Partition] = field(default_factory=list)
+    given_up: list[Partition] = field(default_factory=list)
+    files_before: int = 0
+    files_after: int = 0
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class _Rewrite:
+    """The new files of one partition, in place of the old ones."""
+
+    partition: Partition
+    old: list[DataFile]
+    new: list[str]
+    rows: int
+
+
+def compact(
+    warehouse: Warehouse,
+    name: str,
+    *,
+    settings: Settings,
+    today: date,
+    dry_run: bool = False,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Compacted:
+    """Compact the partitions of a table that need it, the oldest first."""
+    done = Compacted()
+    table = warehouse.table(name)
+    if unknown := {column.name for column in table.schema().fields} - set(table_schema(name).names):
+        raise VpcLogsError(
+            f"{name} has columns that this version does not know ({', '.join(sorted(unknown))}), so its files stay "
+            f"as they are: bring vpclogs up to date, or drop the columns."
+        )
+    chosen = [found for found in files_by_partition(table).values() if _small(found, settings, today)]
+    for group in _groups(sorted(chosen, key=lambda one: (one.partition.day, one.partition)), settings, today):
+        if dry_run:
+            for found, tasks in group:
+                done.partitions.append(found.partition)
+                done.files_before += len(tasks)
+            continue
+        rewrites = [_rewrite(warehouse, table, found.partition, tasks, settings) for found, tasks in group]
+        _commit(warehouse, name, rewrites, done, sleep)
+    return done
+
+
+def _small(found: PartitionFiles, settings: Settings, today: date) -> list[FileScanTask]:
+    """The files of a partition that are to be put together; none if it is not worth it."""
+    target = settings.upkeep.target_file_bytes
+    small = [task for task in found.tasks if task.file.file_size_in_bytes < target // 2]
+    closed = found.partition.day < settings.first_open_day(found.partition.log_type, today)
+    enough = 2 if closed else settings.upkeep.max_small_files + 1
+    return small if len(small) >= enough and found.plain else []
+
+
+def _groups(
+    chosen: Sequence[PartitionFiles], settings: Settings, today: date
+) -> Iterator[list[tuple[PartitionFiles, list[FileScanTask]]]]:
+    """What is committed together: a commit is dear to all later ones, and what is read must fit on the disk twice."""
+    group: list[tuple[PartitionFiles, list[FileScanTask]]] = []
+    held = 0
+    for found in chosen:
+        tasks = _small(found, settings, today)
+        group.append((found, tasks))
+        held += sum(task.file.file_size_in_bytes for task in tasks)
+        if len(group) >= _PARTITIONS_AT_ONCE or held >= _BYTES_AT_ONCE:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
+
+
+def _rewrite(
+    warehouse: Warehouse, table: Table, partition: Partition, tasks: Sequence[FileScanTask], settings: Settings
+) -> _Rewrite:
+    name = table.name()[-1]
+    files: list[str] = []
+    rows = 0
+    output = ParquetFile(warehouse, name, partition, "compacted")
+    for part in rows_in_order(table, tasks, "p_parse_time" if name == QUARANTINE else "p_event_time"):
+        output.write(part.select(output.schema.names).cast(output.schema))
+        if output.size >= settings.upkeep.target_file_bytes:
+            files += [file.path for file in output.close()]
+            output = ParquetFile(warehouse, name, partition, "compacted")
+        rows += len(part)
+    files += [file.path for file in output.close()]
+    expected = sum(task.file.record_count for task in tasks)
+    if rows != expected:
+        raise VpcLogsError(f"{name} {partition.label}: compaction read {rows} rows of {expected}; nothing was changed")
+    return _Rewrite(partition, [task.file for task in tasks], files, rows)
+
+
+def _commit(
+    warehouse: Warehouse,
+    name: str,
+    rewrites: Sequence[_Rewrite],
+    done: Compacted,
+    sleep: Callable[[float], None],
+) -> None:
+    """Swap the files in. What is given up leaves its new files to the clean-up."""
+    pending = list(rewrites)
+    for attempt in range(_ATTEMPTS):
+        table = warehouse.table(name)
+        found = files_by_partition(table, on_days(rewrite.partition.day for rewrite in pending))
+        finished = [one for one in pending if one.new and _has(found, one.partition, one.new)]
+        pending = [one for one in pending if one not in finished and _has(found, one.partition, _paths(one))]
+        for rewrite in finished:  # by an attempt whose answer was lost
+            _count(done, rewrite)
+        if not pending:
+            break
+        try:
+            _swap(table, pending)
+        except _UNDECIDED:
+            sleep(backoff(attempt))
+            continue
+        for rewrite in pending:
+            _count(done, rewrite)
+        break
+    done.given_up += [one.partition for one in rewrites if one.partition not in done.partitions]
+
+
+def _swap(table: Table, rewrites: Sequence[_Rewrite]) -> None:
+    properties = {COMPACTION_PROPERTY: str(len(rewrites))}
+    with (
+        QuickTransaction(table) as transaction,
+        transaction.update_snapshot(snapshot_properties=properties).overwrite() as overwrite,
+    ):
+        for rewrite in rewrites:
+            for file in rewrite.old:
+                overwrite.delete_data_file(file)
+            for path in rewrite.new:
+                overwrite.append_data_file(parquet_file_to_data_file(table.io, table.metadata, path))
+
+
+def _has(found: dict[Partition, PartitionFiles], partition: Partition, paths: Sequence[str]) -> bool:
+    return partition in found and found[partition].plain and found[partition].paths.issuperset(paths)
+
+
+def _paths(rewrite: _Rewrite) -> list[str]:
+    return [file.file_path for file in rewrite.old]
+
+
+def _count(done: Compacted, rewrite: _Rewrite) -> None:
+    done.partitions.append(rewrite.partition)
+    done.files_before += len(rewrite.old)
+    done.files_after += len(rewrite.new)
+    done.rows += rewrite.rows

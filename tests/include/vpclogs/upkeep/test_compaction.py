@@ -1,0 +1,194 @@
+"""Compaction on a real catalog: the same rows in few files, whatever happens beside it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from tests.factories import DAY, expected_ids, make_object, row_ids
+from tests.include.vpclogs.upkeep.deployments import LATER, Deployment, partition_of
+from vpclogs.errors import VpcLogsError
+from vpclogs.manifests import Mode
+from vpclogs.upkeep import compaction, time_order
+from vpclogs.upkeep.compaction import compact
+from vpclogs.warehouse import QUARANTINE
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path, now=LATER)
+
+
+def run(deployment: Deployment, table: str = "vpc_dns", **options) -> compaction.Compacted:
+    settings = deployment.pipeline.settings
+    return compact(
+        deployment.warehouse,
+        table,
+        settings=settings,
+        today=deployment.today(),
+        sleep=lambda seconds: None,
+        **options,
+    )
+
+
+def contents(deployment: Deployment, table: str) -> pa.Table:
+    return deployment.warehouse.table(table).scan().to_arrow().sort_by("p_row_id")
+
+
+@pytest.mark.parametrize("table", ["vpc_dns", QUARANTINE])
+def test_the_files_of_a_closed_partition_become_one_with_the_same_rows(deployment, table):
+    deployment.publish_hours(6, days=2)
+    before = contents(deployment, table)
+
+    done = run(deployment, table)
+
+    assert deployment.files(table) == {partition_of(0).key: 1, partition_of(1).key: 1}
+    assert contents(deployment, table).equals(before)
+    assert (len(done.partitions), done.files_before, done.files_after, done.rows) == (2, 6, 2, len(before))
+
+
+def test_the_rows_of_a_file_are_in_the_order_of_time_and_row_id(deployment):
+    deployment.publish_hours(3)
+
+    run(deployment)
+
+    (task,) = deployment.warehouse.table("vpc_dns").scan().plan_files()
+    rows = pq.read_table(task.file.file_path.removeprefix("file://"))
+    order = pc.sort_indices(rows, sort_keys=[("p_event_time", "ascending"), ("p_row_id", "ascending")])
+    assert order.to_pylist() == list(range(9))
+
+
+def test_a_partition_that_is_compacted_is_left_alone_and_an_open_one_too(deployment):
+    deployment.publish_hours(3)
+    deployment.now = LATER
+    run(deployment)
+
+    again = run(deployment)
+    deployment.now = LATER.replace(year=DAY.year, month=DAY.month, day=DAY.day)
+    deployment.publish_hours(3, days=1)
+    early = run(deployment)
+
+    assert (again.partitions, early.partitions) == ([], [])
+
+
+def test_an_open_partition_with_many_small_files_is_compacted(tmp_path):
+    deployment = Deployment(tmp_path, max_small_files=3)
+    deployment.publish_hours(4)
+
+    assert run(deployment).files_after == 1
+
+
+def test_a_dry_run_names_the_partitions_and_changes_nothing(deployment):
+    deployment.publish_hours(3)
+
+    planned = run(deployment, dry_run=True)
+
+    assert (planned.partitions, planned.files_before) == ([partition_of()], 3)
+    assert deployment.files() == {partition_of().key: 3}
+
+
+def test_a_big_partition_becomes_files_that_follow_each_other_in_time(tmp_path, monkeypatch):
+    deployment = Deployment(tmp_path, now=LATER, target_file_bytes=20_000)
+    monkeypatch.setattr("vpclogs.parquet._ROW_GROUP", 100)
+    monkeypatch.setattr(time_order.rows_in_order, "__kwdefaults__", {"at_once": 100})
+    objects = deployment.publish_hours(10, rows=200)
+
+    done = run(deployment)
+
+    files = [task.file.file_path for task in deployment.warehouse.table("vpc_dns").scan().plan_files()]
+    spans = sorted(
+        tuple(pc.min_max(pq.read_table(path.removeprefix("file://")).column("p_event_time")).as_py().values())
+        for path in files
+    )
+    assert done.files_after == len(files) > 1
+    assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans))
+    assert row_ids(deployment.warehouse) == expected_ids(objects, 1, 200)
+
+
+def between(monkeypatch, action) -> None:
+    """Do something after the files were rewritten, and before they are swapped in."""
+    commit = compaction._commit
+
+    def commit_later(*arguments) -> None:
+        monkeypatch.setattr(compaction, "_commit", commit)
+        action()
+        commit(*arguments)
+
+    monkeypatch.setattr(compaction, "_commit", commit_later)
+
+
+def test_a_publish_that_adds_meanwhile_stays(deployment, monkeypatch):
+    objects = deployment.publish_hours(3)
+    late = make_object("late")
+    between(monkeypatch, lambda: deployment.publish([late], run_key="late"))
+
+    done = run(deployment)
+
+    assert done.partitions == [partition_of()]
+    assert row_ids(deployment.warehouse) == expected_ids([*objects, late], 1, 3)
+    assert deployment.files() == {partition_of().key: 2}
+
+
+def test_a_reload_meanwhile_wins_and_only_its_partition_is_given_up(deployment, monkeypatch):
+    objects = deployment.publish_hours(4, days=2)
+    mine = [item for item in objects if item.partition == partition_of()]
+    between(monkeypatch, lambda: deployment.publish(mine, run_key="reload", mode=Mode.RELOAD))
+
+    done = run(deployment)
+
+    assert (done.given_up, done.partitions) == ([partition_of(0)], [partition_of(1)])
+    assert row_ids(deployment.warehouse) == expected_ids(objects, 1, 3)
+
+
+def test_a_rewritten_object_meanwhile_replaces_its_rows_once(deployment, monkeypatch):
+    objects = deployment.publish_hours(3)
+    new = make_object("0", etag="new")
+    between(monkeypatch, lambda: deployment.publish([new], run_key="new"))
+
+    done = run(deployment)
+
+    assert done.given_up == [partition_of()]
+    assert row_ids(deployment.warehouse) == expected_ids([*objects[1:], new], 1, 3)
+
+
+def test_a_compaction_between_a_reloads_claim_and_its_commit_loses_nothing(deployment, monkeypatch):
+    gone, kept = make_object("gone"), make_object("kept")
+    deployment.publish([gone], run_key="1")
+    deployment.publish([kept], run_key="2")
+    completer = deployment.pipeline.publisher._completer
+    complete = completer.complete
+
+    def compact_first(intent) -> None:
+        assert run(deployment).files_after == 1
+        complete(intent)
+
+    monkeypatch.setattr(completer, "complete", compact_first)
+    deployment.publish([kept], run_key="reload", mode=Mode.RELOAD)  # carries the rows of `gone` over
+
+    assert row_ids(deployment.warehouse) == expected_ids([gone, kept], 1, 3)
+    assert row_ids(deployment.warehouse, QUARANTINE) == expected_ids([gone, kept], 4, 4)
+
+
+def test_a_compaction_before_a_crashed_publish_is_completed_repeats_nothing(deployment, monkeypatch):
+    objects = deployment.publish_hours(2)
+    deployment.publish_and_crash([make_object("crashed")], monkeypatch)
+
+    run(deployment)
+    deployment.pipeline.publisher.complete_open(partition_of().log_type)
+
+    assert row_ids(deployment.warehouse) == expected_ids([*objects, make_object("crashed")], 1, 3)
+    assert deployment.files() == {partition_of().key: 1}
+
+
+def test_columns_that_this_version_does_not_know_are_not_lost(deployment):
+    deployment.publish_hours(2)
+    with deployment.warehouse.table("vpc_dns").update_schema() as update:
+        update.union_by_name(pa.schema([pa.field("team", pa.string())]))
+
+    with pytest.raises(VpcLogsError, match="does not know \\(team\\)"):
+        run(deployment)
