@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from vpclogs.partitions import LogType
@@ -29,6 +29,7 @@ __all__ = [
     "Stray",
     "account_folders",
     "is_organization",
+    "key_time",
     "parse_key",
     "read_account_folder",
     "read_scope_folder",
@@ -68,6 +69,7 @@ _FILES = {
         r"(?:\.log\.gz|(?:\.log)?\.parquet)"
     ),
 }
+_TIME = re.compile(r"_([0-9]{8}T[0-9]{4})Z_[^_/]+$")
 _FOLDERS_IN_WORDS = {
     LogType.VPC_DNS: "AWSLogs/<account>/vpcdnsquerylogs/<vpc id>/<year>/<month>/<day>/",
     LogType.VPC_FLOW: "AWSLogs/<account>/vpcflowlogs/<region>/<year>/<month>/<day>/ (also hourly or Hive)",
@@ -142,6 +144,15 @@ def parse_key(key: str, prefix: str, log_type: LogType) -> Placed | Stray:
     if folders is None:
         return Stray(f"its folders are not {_FOLDERS_IN_WORDS[log_type]}")
     return _place(folders, hive, log_type)
+
+
+def key_time(key: str) -> datetime | None:
+    """The time in the file's name, when the minutes began that it has records of; None if it has none."""
+    match = _TIME.search(key)
+    try:
+        return match and datetime.strptime(match[1] + "+0000", "%Y%m%dT%H%M%z")
+    except ValueError:
+        return None
 
 
 def _place(folders: re.Match[str], hive: bool, log_type: LogType) -> Placed | Stray:

@@ -55,6 +55,10 @@ class Observed:
             self._columns[name] = contiguous(self._rows.column(name))
         return self._columns[name]
 
+    def filled(self, name: str) -> int:
+        """How many rows have a value in a column."""
+        return len(self) - int(self._rows.column(name).null_count)
+
     def with_values(self, name: str) -> pa.Array | None:
         """A column, or None if all of it is null."""
         column = self.column(name)
@@ -76,6 +80,9 @@ def observe_rows(seen: PartitionStatistics, part: Observed, schema: LogSchema) -
     seen.rows += len(part)
     idle = _observe_statuses(seen, part)
     _observe_times(seen, part)
+    for field in schema.fields:
+        if filled := part.filled(field.name):
+            seen.filled.add(field.name, filled)
     for name in part.expect.filled:
         _observe_nulls(seen, part, name, 0)
     for name in part.expect.filled_by_traffic:

@@ -19,6 +19,7 @@ class PartitionStatistics(msgspec.Struct):
     * ``disordered``: rows that do not come after the row before, so that row ids may repeat
     * ``off_hours``: by whole hours from the begin of the partition's day (negative: before
       it), only events that lie outside of the day
+    * ``filled``: by column, records that have a value
     * ``nulls``: by column, nulls where a value is due; ``due``: by column, records where one is
     * ``accounts``, ``regions``: only those that differ from the path's
     * ``versions``, ``unknown_fields``: objects
@@ -31,6 +32,7 @@ class PartitionStatistics(msgspec.Struct):
     reasons: Tally = msgspec.field(default_factory=Tally)
     statuses: Tally = msgspec.field(default_factory=Tally)
     off_hours: Tally = msgspec.field(default_factory=Tally)
+    filled: Tally = msgspec.field(default_factory=Tally)
     nulls: Tally = msgspec.field(default_factory=Tally)
     due: Tally = msgspec.field(default_factory=Tally)
     accounts: Tally = msgspec.field(default_factory=Tally)

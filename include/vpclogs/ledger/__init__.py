@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from vpclogs.ledger.alerts import AlertBook
 from vpclogs.ledger.database import Database
+from vpclogs.ledger.deliveries import DeliveryBook
 from vpclogs.ledger.intents import IntentBook
 from vpclogs.ledger.manifests import ManifestBook
 from vpclogs.ledger.objects import ObjectBook
 from vpclogs.ledger.partitions import PartitionBook
+from vpclogs.ledger.traits import TraitBook
+from vpclogs.ledger.watching import WatchBook
 
 __all__ = ["Ledger"]
 
@@ -20,3 +24,7 @@ class Ledger:
         self.manifests = ManifestBook(database)
         self.intents = IntentBook(database)
         self.partitions = PartitionBook(database)
+        self.deliveries = DeliveryBook(database)
+        self.traits = TraitBook(database)
+        self.watching = WatchBook(database)
+        self.alerts = AlertBook(database)

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 __all__ = ["UtcDateTime", "alerts", "deliveries", "findings", "intents", "manifest_objects", "manifests"]
-__all__ += ["metadata", "objects", "partitions", "scopes", "staged_batches"]
+__all__ += ["metadata", "objects", "partitions", "scopes", "staged_batches", "traits"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -192,8 +192,27 @@ deliveries = Table(
     Column("objects", Integer, nullable=False),
     Column("settled", Integer, nullable=False),
     Column("refused_objects", Integer, nullable=False),
+    Column("other_logs", Integer, nullable=False),  # of the objects: sound, but of another kind of log
     Column("rows", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
+)
+
+# What the formats of a source have shown so far: what drifts is told by what is new here, or stays away.
+traits = Table(
+    "traits",
+    metadata,
+    Column("log_type", String(20), primary_key=True),
+    Column("source", String(100), primary_key=True),
+    Column("account", String(12), primary_key=True),
+    Column("region", String(40), primary_key=True),
+    Column("kind", String(20), primary_key=True),  # see monitors.drift.Kind
+    Column("name", String(200), primary_key=True),
+    Column("first_day", Date, nullable=False),
+    Column("last_day", Date, nullable=False),
+    Column("days", Integer, nullable=False),  # on how many it was seen
+    Column("example", Text),
+    Column("noticed_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
 )
 
 alerts = Table(

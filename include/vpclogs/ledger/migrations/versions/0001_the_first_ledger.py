@@ -38,6 +38,7 @@ def upgrade() -> None:
         sa.Column("objects", sa.Integer(), nullable=False),
         sa.Column("settled", sa.Integer(), nullable=False),
         sa.Column("refused_objects", sa.Integer(), nullable=False),
+        sa.Column("other_logs", sa.Integer(), nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("refused", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("log_type", "day", "hour", "source", "account", "region", "scope"),
@@ -117,6 +118,22 @@ def upgrade() -> None:
         sa.Column("region", sa.String(length=40), nullable=False),
         sa.Column("learned_from", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("account", "scope"),
+    )
+    op.create_table(
+        "traits",
+        sa.Column("log_type", sa.String(length=20), nullable=False),
+        sa.Column("source", sa.String(length=100), nullable=False),
+        sa.Column("account", sa.String(length=12), nullable=False),
+        sa.Column("region", sa.String(length=40), nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("first_day", sa.Date(), nullable=False),
+        sa.Column("last_day", sa.Date(), nullable=False),
+        sa.Column("days", sa.Integer(), nullable=False),
+        sa.Column("example", sa.Text(), nullable=True),
+        sa.Column("noticed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("log_type", "source", "account", "region", "kind", "name"),
     )
     op.create_table(
         "findings",

@@ -1,0 +1,164 @@
+"""Alerts: findings of monitors that stay open until they are no longer found, and who was told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from vpclogs.audits.finding import Severity
+from vpclogs.ledger.database import Database
+from vpclogs.ledger.tables import alerts
+from vpclogs.monitors.finding import MonitorFinding
+
+__all__ = ["Alert", "AlertBook", "News"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert. ``told`` is by notifier: when it was told as open, and when its end was."""
+
+    id: int
+    key: str
+    monitor: str
+    severity: Severity
+    message: str
+    example: str | None
+    first_seen: datetime
+    last_seen: datetime
+    resolved_at: datetime | None
+    told_at: datetime | None
+    told: Mapping[str, Mapping[str, str | None]]
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not resolved."""
+        return self.resolved_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What somebody has not been told yet: alerts that are new, still open since long, or over."""
+
+    new: tuple[Alert, ...] = ()
+    again: tuple[Alert, ...] = ()
+    ended: tuple[Alert, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.again or self.ended)
+
+    @property
+    def open(self) -> tuple[Alert, ...]:
+        """Those that are open."""
+        return self.new + self.again
+
+
+class AlertBook:
+    """The table ``alerts``. At most one alert of a key is open."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keep(
+        self, found: Iterable[MonitorFinding], *, judged: Collection[str], now: datetime, quiet: timedelta
+    ) -> None:
+        """Open an alert for what is new; resolve what has not been found for longer than ``quiet``.
+
+        ``judged`` are the monitors that could look. What others found before stays open,
+        and so does an alert of a place within one that is found as a whole.
+        """
+        by_key = {finding.key: finding for finding in found}
+        with self._database.write() as connection:
+            open_keys = set()
+            for row in connection.execute(select(alerts).where(alerts.c.resolved_at.is_(None))).all():
+                open_keys.add(row.key)
+                values = _next(row, by_key, judged, now, quiet)
+                if values:
+                    connection.execute(update(alerts).where(alerts.c.id == row.id).values(values))
+            new = [_row(finding, now) for key, finding in by_key.items() if key not in open_keys]
+            if new:
+                connection.execute(insert(alerts), new)
+
+    def all(self, *, only_open: bool = True) -> list[Alert]:
+        """Alerts, the loudest first, then the newest."""
+        query = select(alerts).order_by(alerts.c.id.desc())
+        if only_open:
+            query = query.where(alerts.c.resolved_at.is_(None))
+        with self._database.read() as connection:
+            return _loudest_first(_alert(row) for row in connection.execute(query))
+
+    def news(self, listener: str, *, severity: Severity, now: datetime, retell: timedelta) -> News:
+        """What ``listener`` has not been told of the alerts of at least this severity.
+
+        The end of an alert is told to those who were told of it.
+        """
+        new, again, ended = [], [], []
+        for alert in self._candidates(now - 2 * retell):
+            told = alert.told.get(listener)
+            if alert.open and list(Severity).index(alert.severity) >= list(Severity).index(severity):
+                if told is None:
+                    new.append(alert)
+                elif datetime.fromisoformat(str(told["open"])) <= now - retell:
+                    again.append(alert)
+            elif not alert.open and told is not None and told["end"] is None:
+                ended.append(alert)
+        return News(*(tuple(_loudest_first(some)) for some in (new, again, ended)))
+
+    def mark_told(self, listener: str, told: Sequence[Alert], *, now: datetime) -> None:
+        """Remember that ``listener`` knows of the alerts as they are."""
+        with self._database.write() as connection:
+            for alert in told:
+                _mark(connection, alert, listener, now)
+
+    def _candidates(self, resolved_after: datetime) -> list[Alert]:
+        query = select(alerts).where(alerts.c.resolved_at.is_(None) | (alerts.c.resolved_at >= resolved_after))
+        with self._database.read() as connection:
+            return [_alert(row) for row in connection.execute(query)]
+
+
+def _next(
+    row: Row[Any], found: Mapping[str, MonitorFinding], judged: Collection[str], now: datetime, quiet: timedelta
+) -> dict[str, Any]:
+    """What changes of an open alert."""
+    if finding := found.get(row.key):
+        told = {"severity": finding.severity.value, "message": finding.message, "example": finding.example}
+        return told | {"last_seen": now}
+    if any(row.key.startswith(f"{key}/") for key in found):
+        return {"last_seen": now}
+    if row.monitor in judged and now - row.last_seen >= quiet:
+        return {"resolved_at": now}
+    return {}
+
+
+def _mark(connection: Connection, alert: Alert, listener: str, now: datetime) -> None:
+    told = dict(connection.scalar(select(alerts.c.told).where(alerts.c.id == alert.id)) or {})
+    if alert.open:
+        told[listener] = {"open": now.isoformat(), "end": None}
+    else:
+        told[listener] = {**told.get(listener, {"open": None}), "end": now.isoformat()}
+    connection.execute(update(alerts).where(alerts.c.id == alert.id).values(told=told, told_at=now))
+
+
+def _row(finding: MonitorFinding, now: datetime) -> dict[str, Any]:
+    return {
+        "key": finding.key,
+        "monitor": finding.monitor,
+        "severity": finding.severity.value,
+        "message": finding.message,
+        "example": finding.example,
+        "first_seen": now,
+        "last_seen": now,
+        "told": {},
+    }
+
+
+def _alert(row: Row[Any]) -> Alert:
+    values = {name: getattr(row, name) for name in Alert.__dataclass_fields__}
+    return Alert(**values | {"severity": Severity(row.severity)})
+
+
+def _loudest_first(found: Iterable[Alert]) -> list[Alert]:
+    return sorted(found, key=lambda alert: (-list(Severity).index(alert.severity), -alert.id))

@@ -1,0 +1,119 @@
+"""Counts of objects by the hour that their names tell, kept up to date from ``objects``.
+
+The monitors compare an hour with weeks before it. Counting four weeks of objects anew
+each hour would take minutes in a big organization, so each day is counted when it changes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, case, delete, func, insert, select
+
+from vpclogs.layouts import key_time
+from vpclogs.ledger.database import Database
+from vpclogs.ledger.tables import deliveries, objects
+
+__all__ = ["DeliveryBook"]
+
+_DONE = ("loaded", "refused", "empty", "gone")
+_OLD_VERSIONS = ("replaced", "changed")
+_PLACE = ("source", "account", "region", "scope")
+_COUNTS = ("objects", "settled", "refused_objects", "other_logs", "rows", "refused")
+
+Key = tuple[Any, ...]
+
+
+class DeliveryBook:
+    """The table ``deliveries``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def update(self, *, since: date, fresh: date, other_logs: Collection[str]) -> int:
+        """Count the days from ``since`` on whose objects have changed; give how many days that were.
+
+        Days from ``fresh`` on are counted in any case. ``other_logs`` are reasons to refuse
+        an object that say that it is of another kind of log.
+        """
+        days = [key for key, changed in self._changed(since).items() if changed or key[1] >= fresh]
+        for log_type, day in days:
+            self._count(log_type, day, other_logs)
+        return len(days)
+
+    def hours(self, since: date) -> list[Row[Any]]:
+        """All counts of the path days from ``since`` on."""
+        with self._database.read() as connection:
+            return list(connection.execute(select(deliveries).where(deliveries.c.day >= since)))
+
+    def prune(self, before: date) -> None:
+        """Forget the counts of the days before."""
+        with self._database.write() as connection:
+            connection.execute(delete(deliveries).where(deliveries.c.day < before))
+
+    def _changed(self, since: date) -> dict[tuple[str, date], bool]:
+        """By log type and day, whether there are more or other objects than were counted."""
+        known = select(
+            deliveries.c.log_type,
+            deliveries.c.day,
+            func.sum(deliveries.c.objects).label("objects"),
+            func.sum(deliveries.c.settled).label("settled"),
+        )
+        now = select(
+            objects.c.log_type,
+            objects.c.day,
+            func.count().label("objects"),
+            func.sum(case((objects.c.state.in_(_DONE), 1), else_=0)).label("settled"),
+        )
+        known = known.where(deliveries.c.day >= since).group_by(deliveries.c.log_type, deliveries.c.day)
+        now = now.where(objects.c.day >= since, objects.c.state.not_in(_OLD_VERSIONS))
+        now = now.group_by(objects.c.log_type, objects.c.day)
+        with self._database.read() as connection:
+            counted = {(row.log_type, row.day): (row.objects, row.settled) for row in connection.execute(known)}
+            found = {(row.log_type, row.day): (row.objects, row.settled) for row in connection.execute(now)}
+        return {key: counted.get(key) != found.get(key) for key in {**counted, **found}}
+
+    def _count(self, log_type: str, day: date, other_logs: Collection[str]) -> None:
+        columns = [objects.c[name] for name in (*_PLACE, "key", "last_modified", "state", "reason", "rows", "refused")]
+        query = select(*columns).where(
+            objects.c.log_type == log_type, objects.c.day == day, objects.c.state.not_in(_OLD_VERSIONS)
+        )
+        with self._database.read() as connection:
+            found = _by_hour(connection.execute(query), other_logs)
+        same_day = and_(deliveries.c.log_type == log_type, deliveries.c.day == day)
+        with self._database.write() as connection:
+            known = {_key(row): _counts(row) for row in connection.execute(select(deliveries).where(same_day))}
+            for key in (key for key, counts in known.items() if found.get(key) != counts):
+                same = [deliveries.c[name] == value for name, value in zip(("hour", *_PLACE), key, strict=True)]
+                connection.execute(delete(deliveries).where(same_day, *same))
+            news = [_row(log_type, day, key, counts) for key, counts in found.items() if known.get(key) != counts]
+            if news:
+                connection.execute(insert(deliveries), news)
+
+
+def _by_hour(rows: Iterable[Row[Any]], other_logs: Collection[str]) -> dict[Key, tuple[int, ...]]:
+    counts: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * len(_COUNTS))
+    for row in rows:
+        time: datetime = key_time(row.key) or row.last_modified
+        total = counts[time.replace(minute=0, second=0, microsecond=0), row.source, row.account, row.region, row.scope]
+        done, other = row.state in _DONE, row.reason in other_logs
+        refused = row.state == "refused" and not other
+        for index, count in enumerate((1, done, refused, other, done and row.rows, done and row.refused)):
+            total[index] += count
+    return {key: tuple(total) for key, total in counts.items()}
+
+
+def _key(row: Row[Any]) -> Key:
+    return (row.hour, row.source, row.account, row.region, row.scope)
+
+
+def _counts(row: Row[Any]) -> tuple[int, ...]:
+    return tuple(getattr(row, name) for name in _COUNTS)
+
+
+def _row(log_type: str, day: date, key: Key, counts: tuple[int, ...]) -> Mapping[str, Any]:
+    place = dict(zip(("hour", *_PLACE), key, strict=True))
+    return {"log_type": log_type, "day": day} | place | dict(zip(_COUNTS, counts, strict=True))

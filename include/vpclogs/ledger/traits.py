@@ -1,0 +1,88 @@
+"""What each source's formats have shown so far, by account and region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Row, func, insert, select, update
+
+from vpclogs.ledger.database import Database
+from vpclogs.ledger.tables import manifests, staged_batches, traits
+
+__all__ = ["Trait", "TraitBook"]
+
+_OVERLAP = timedelta(minutes=5)  # between a batch's time and its commit
+_KEY = ("log_type", "source", "account", "region", "kind", "name")
+
+
+class Trait(NamedTuple):
+    """One thing that records of a source, account and region show, such as a version or a column with values.
+
+    With an empty name it says that there were records at all.
+    """
+
+    log_type: str
+    source: str
+    account: str
+    region: str
+    kind: str
+    name: str
+
+
+class TraitBook:
+    """The table ``traits``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def staged(self, *, since: datetime) -> Iterator[tuple[datetime, str, Mapping[str, Any]]]:
+        """Batches that were staged since, or since `keep` was called: time, log type, statistics by partition key."""
+        columns = (staged_batches.c.staged_at, staged_batches.c.result, manifests.c.log_type)
+        query = select(*columns).join(manifests, manifests.c.id == staged_batches.c.manifest)
+        with self._database.read() as connection:
+            last = connection.scalar(select(func.max(traits.c.updated_at)))
+            start = since if last is None else max(since, last - _OVERLAP)
+            query = query.where(staged_batches.c.staged_at >= start).execution_options(yield_per=10)
+            for row in connection.execute(query):
+                yield row.staged_at, row.log_type, row.result["statistics"]
+
+    def keep(self, seen: Iterable[tuple[Trait, date, str | None]], *, staged_at: datetime, now: datetime) -> None:
+        """Remember what was seen on which path day, with an example; seeing it twice is as seeing it once.
+
+        ``staged_at`` is the time of the last batch that was looked at.
+        """
+        with self._database.write() as connection:
+            known = {Trait(*(getattr(row, name) for name in _KEY)): row for row in connection.execute(select(traits))}
+            merged = _merged(known, seen)
+            for trait, values in merged.items():
+                row = known.get(trait)
+                if row is None:
+                    new = trait._asdict() | values | {"noticed_at": now, "updated_at": staged_at}
+                    connection.execute(insert(traits).values(new))
+                elif trait.name == "" or any(getattr(row, name) != value for name, value in values.items()):
+                    same = [traits.c[name] == value for name, value in zip(_KEY, trait, strict=True)]
+                    connection.execute(update(traits).where(*same).values(values | {"updated_at": staged_at}))
+
+    def all(self) -> list[Row[Any]]:
+        """Every trait."""
+        with self._database.read() as connection:
+            return list(connection.execute(select(traits)))
+
+
+def _merged(
+    known: Mapping[Trait, Row[Any]], seen: Iterable[tuple[Trait, date, str | None]]
+) -> dict[Trait, dict[str, Any]]:
+    merged: dict[Trait, dict[str, Any]] = {}
+    for trait, day, example in sorted(seen, key=lambda one: one[:2]):
+        row = known.get(trait)
+        now = merged.setdefault(
+            trait,
+            {"first_day": day, "last_day": day, "days": 1, "example": example}
+            if row is None
+            else {name: getattr(row, name) for name in ("first_day", "last_day", "days", "example")},
+        )
+        now["days"] += day > now["last_day"]  # a day that is loaded late is not counted again
+        now["first_day"], now["last_day"] = min(day, now["first_day"]), max(day, now["last_day"])
+    return merged

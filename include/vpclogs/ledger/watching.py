@@ -1,0 +1,90 @@
+"""What the ledger tells the monitors about runs, objects that wait, delays, and statistics of staging."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select
+
+from vpclogs.ledger.database import Database
+from vpclogs.ledger.tables import manifests, objects, partitions
+from vpclogs.manifests import ListingFailure, Mode
+from vpclogs.partitions import LogType, Partition
+
+__all__ = ["Look", "WatchBook"]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One listing of all sources of a log type: all that was delivered before ``until`` was seen, but ``failures``."""
+
+    at: datetime
+    until: datetime
+    failures: tuple[ListingFailure, ...]
+
+
+class WatchBook:
+    """Reads of several tables; writes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def looks(self, log_type: LogType, *, since: datetime, limit: int = 200) -> list[Look]:
+        """The newest listings of all of a log type, oldest first."""
+        columns = (manifests.c.created_at, manifests.c.listed_until, manifests.c.listing_failures)
+        query = (
+            select(*columns)
+            .where(
+                manifests.c.log_type == log_type,
+                manifests.c.mode == Mode.ADD,
+                manifests.c.created_at >= since,
+                manifests.c.listed_until.is_not(None),
+            )
+            .order_by(manifests.c.id.desc())
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Look(row.created_at, row.listed_until, tuple(ListingFailure(**one) for one in row.listing_failures))
+            for row in reversed(rows)
+        ]
+
+    def waiting(self, *, since: date) -> list[Row[Any]]:
+        """Objects that are listed and not dealt with, counted by place and day, with the time of the oldest."""
+        place = [objects.c[name] for name in ("log_type", "source", "account", "region", "scope", "day")]
+        query = (
+            select(*place, func.count().label("objects"), func.min(objects.c.first_seen).label("oldest"))
+            .where(objects.c.state == "listed", objects.c.day >= since)
+            .group_by(*place)
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query))
+
+    def failed(self, *, since: date) -> dict[Partition, str]:
+        """Partitions that are not published, and why."""
+        query = select(partitions).where(partitions.c.state == "failed", partitions.c.day >= since)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return {Partition(LogType(r.log_type), r.account, r.region, r.day): r.detail for r in rows}
+
+    def loaded(self, *, since: datetime, days: date) -> list[Row[Any]]:
+        """Objects of the path days from ``days`` on that were published after ``since``: key, times and rows."""
+        names = ("log_type", "source", "key", "day", "last_modified", "settled_at", "rows")
+        query = select(*(objects.c[name] for name in names)).where(
+            objects.c.state == "loaded", objects.c.day >= days, objects.c.settled_at > since
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query))
+
+    def sources_of(self, found: Collection[Partition]) -> dict[Partition, str]:
+        """The source of each partition's objects; the one with the most, if there are several."""
+        days = {partition.day for partition in found}
+        place = [objects.c[name] for name in ("log_type", "account", "region", "day", "source")]
+        query = select(*place).where(objects.c.day.in_(days)).group_by(*place).order_by(func.count())
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return {Partition(LogType(row.log_type), row.account, row.region, row.day): row.source for row in rows}

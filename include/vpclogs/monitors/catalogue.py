@@ -1,0 +1,149 @@
+"""Every monitor, with its default, its reason, and what to do at 3 a.m."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from vpclogs.audits.finding import Severity
+from vpclogs.monitors.coverage import uncovered_accounts
+from vpclogs.monitors.drift import drifts
+from vpclogs.monitors.freshness import missing_runs, stale_places
+from vpclogs.monitors.lag import lags
+from vpclogs.monitors.monitor import Monitor
+from vpclogs.monitors.quarantine import refused_objects, refused_records
+from vpclogs.monitors.silence import silences
+from vpclogs.monitors.volume import drops, rises
+
+__all__ = ["MONITORS"]
+
+MONITORS: Final = (
+    Monitor(
+        "no_runs",
+        Severity.ERROR,
+        missing_runs,
+        finds="Nobody has listed all sources of a log type for longer than usual: `max_run_gap_hours`, or twice the "
+        "usual time between runs if that is longer.",
+        why="As long as nobody looks, nothing is loaded, and silence cannot be seen either.",
+        action="Look at the hourly DAG: is it paused, is a run stuck or are tasks queued, is the scheduler up? "
+        "When runs come again, they load all that waits.",
+        threshold=("max_run_gap_hours",),
+    ),
+    Monitor(
+        "freshness",
+        Severity.ERROR,
+        stale_places,
+        finds="Objects that are listed are not in the table after `waiting_hours`, or a place could not be listed for "
+        "`unlisted_hours`.",
+        why="The data is in S3 and nobody sees it. It is lost for good when the bucket expires it.",
+        action="If the message names a failed partition, do what its check says (`vpclogs status --partition KEY`) and "
+        "rerun it. If it could not be listed, mend the bucket policy or the role; `vpclogs doctor` shows which.",
+        threshold=("waiting_hours", "unlisted_hours"),
+    ),
+    Monitor(
+        "silence",
+        Severity.ERROR,
+        silences,
+        finds="A VPC, flow log, region or account that delivers regularly has delivered nothing, and that is less "
+        "likely than 1 in `false_alarm_odds` by what it did in the same hours of the weeks before. What delivers all "
+        "the time is missed after three hours, an office's VPC by noon on Monday.",
+        why="Nobody can log later what was not logged: the gap is for ever, and may be somebody's intention.",
+        action="In the account, see whether the flow log or the query log configuration is still there and its "
+        "delivery status is SUCCESS; then the bucket's policy and KMS key. A VPC that was deleted on purpose: nothing, "
+        "it is dropped after `give_up_days`, or at once by `ignore`.",
+        threshold=("silence_hours", "false_alarm_odds", "give_up_days", "min_history_days"),
+    ),
+    Monitor(
+        "volume_drop",
+        Severity.WARNING,
+        drops,
+        finds="A place delivers, but over three hours fewer records than `volume_drop` of the lowest that is normal in "
+        "these hours of the week, and further below than `volume_deviations` of its usual spread.",
+        why="Part of the records is missing: a filter, some interfaces, some resolvers.",
+        action="Compare with a week before: which hosts or interfaces are missing? Was the flow log's filter or its "
+        "subnets changed? On a public holiday: nothing.",
+        threshold=("volume_drop", "volume_deviations", "min_hourly_records"),
+    ),
+    Monitor(
+        "volume_rise",
+        Severity.WARNING,
+        rises,
+        finds="A place delivers over three hours more records than `volume_rise` times the highest that is normal in "
+        "these hours of the week.",
+        why="A scan, a loop, a flow log that was made twice; and it costs.",
+        action="Ask the table for the top talkers of the hours. If it is traffic, tell security; if records are there "
+        "twice, `repeated_records` names the objects.",
+        threshold=("volume_rise", "volume_deviations", "min_hourly_records"),
+    ),
+    Monitor(
+        "ingest_lag",
+        Severity.WARNING,
+        lags,
+        finds="In each of the last three hours, 5 % of the records of a source or more took longer than "
+        "`max_lag_minutes` from their minute to the table.",
+        why="Detections see attacks that late. The message says which part is AWS's and which is ours.",
+        action="If it is ours: are hourly runs longer than an hour? Give them more workers or a bigger pool. If it is "
+        "AWS's: nothing can be done; look at the AWS Health Dashboard.",
+        threshold=("max_lag_minutes",),
+    ),
+    Monitor(
+        "quarantine_rise",
+        Severity.WARNING,
+        refused_records,
+        finds="In the last three hours or two days, a place has a larger share of refused records than "
+        "`min_quarantined_share`, and more than `quarantine_rise` times its usual share.",
+        why="Long before the audit stops a partition, a new format begins with a few records.",
+        action='Look at the reasons and raw records: `vpclogs query "select reason, field, count(*) from quarantine '
+        'where p_day >= current_date - 1 group by all order by 3 desc"`. After an upgrade, `vpclogs replay` moves them '
+        "to the table.",
+        threshold=("min_quarantined_share", "min_quarantined_records", "quarantine_rise"),
+    ),
+    Monitor(
+        "refused_objects_rise",
+        Severity.WARNING,
+        refused_objects,
+        finds="`min_refused_objects` or more objects of a source were refused whole in two days, and more than "
+        "`quarantine_rise` times as many as usual.",
+        why="All records of such an object are missing from the table.",
+        action="The quarantine has a row for each, with the reason. Damaged: upload it again. Foreign: move it out of "
+        "the prefix.",
+        threshold=("min_refused_objects", "quarantine_rise"),
+    ),
+    Monitor(
+        "schema_drift",
+        Severity.WARNING,
+        drifts,
+        finds="A source shows a field that the schema does not have, a new version, a column that never had values "
+        "(info), or a column that had values on nearly every day has none.",
+        why="AWS adds fields and versions, and people change formats. Queries and detections on a column that is gone "
+        "find nothing, and say nothing.",
+        action="Nothing tonight. New field: upgrade vpclogs, it is kept in p_extra until then. Column gone: ask who "
+        "changed the flow log's format.",
+        tells_end=False,
+    ),
+    Monitor(
+        "uncovered_accounts",
+        Severity.WARNING,
+        uncovered_accounts,
+        finds="Logs of an account arrive in the bucket of a source whose `accounts` list does not have it.",
+        why="A new account of the organization is not watched, and nobody knows.",
+        action="Nothing tonight. Add the account to the source's `accounts`, then backfill; or use `all` with a `deny` "
+        "list of those you do not want.",
+    ),
+    Monitor(
+        "failed_monitors",
+        Severity.ERROR,
+        None,
+        finds="A monitor could not do its work.",
+        why="What it would have found is not known; its open alerts stay as they are.",
+        action="The message has the error. Denied listing: mend the policy. Anything else is a bug: report it.",
+    ),
+    Monitor(
+        "broken_checks",
+        Severity.ERROR,
+        None,
+        finds="A check in `checks_folder` has a bad header, or its SQL fails.",
+        why="A check that cannot run looks like one that finds nothing.",
+        action="Mend the file that the message names; `vpclogs check` runs it at once.",
+    ),
+)
+"""In the order of the documentation."""

@@ -1,0 +1,65 @@
+"""Accounts whose logs arrive in a source's bucket, and that no source reads."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+from vpclogs.discovery import discover
+from vpclogs.monitors.monitor import Sighting
+from vpclogs.monitors.places import Place
+from vpclogs.monitors.scene import Scene, Uncovered
+from vpclogs.objects import LogObject
+from vpclogs.sources import AccountFilter, Source
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["find_uncovered", "uncovered_accounts"]
+
+
+def find_uncovered(
+    sources: Sequence[Source], days: Sequence[date], *, client_for: Callable[[Source], S3Client], threads: int
+) -> list[Uncovered]:
+    """Look for such accounts, in what was delivered on the days. An account that a source denies is known.
+
+    It costs one listing per bucket and prefix, and some for each account that is found.
+
+    Raises:
+        VpcLogsError: the client of a source cannot be made.
+    """
+    together: defaultdict[tuple[str, str, str], list[Source]] = defaultdict(list)
+    for source in sources:
+        together[source.bucket, source.prefix, source.log_type].append(source)
+    found: list[Uncovered] = []
+    for sharing in together.values():
+        if all(source.accounts.allow is not None for source in sharing):
+            first = sharing[0]
+            known = {account for source in sharing for account in source.account_list or ()}
+            others = first.model_copy(update={"accounts": AccountFilter(deny=tuple(sorted(known)))})
+            listing = discover(client_for(first), others, days, threads=threads)
+            found += _by_account(first, listing.objects)
+    return found
+
+
+def uncovered_accounts(scene: Scene) -> Iterator[Sighting]:
+    """One for each account."""
+    for one in scene.uncovered:
+        source = scene.sources[one.source]
+        yield Sighting(
+            Place(source.log_type, source.name, one.account),
+            f"{source.log_type} of account {one.account} is in s3://{source.bucket}/{source.prefix} and no source "
+            f"reads it: {one.objects} objects, {one.bytes / 1e6:,.1f} MB in the last days; add the account to "
+            f"`accounts` of the source {source.name}, or list all and deny this one",
+            example=one.example,
+        )
+
+
+def _by_account(source: Source, objects: Sequence[LogObject]) -> Iterator[Uncovered]:
+    accounts: defaultdict[str, list[LogObject]] = defaultdict(list)
+    for item in objects:
+        accounts[item.account].append(item)
+    for account, items in sorted(accounts.items()):
+        yield Uncovered(source.name, account, len(items), sum(item.size for item in items), items[0].key)

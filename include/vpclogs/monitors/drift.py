@@ -1,0 +1,127 @@
+"""Schema drift: versions, fields and columns that are new in a source, or that stay away."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any
+
+from vpclogs.audits.expectations import EXPECTATIONS
+from vpclogs.audits.finding import Severity
+from vpclogs.audits.partition_statistics import PartitionStatistics
+from vpclogs.audits.tally import Tally
+from vpclogs.ledger.traits import Trait
+from vpclogs.monitors.monitor import Sighting
+from vpclogs.monitors.places import Place
+from vpclogs.monitors.scene import Scene
+from vpclogs.partitions import LogType, Partition
+
+__all__ = ["Kind", "drifts", "traits_in"]
+
+_NEWS = timedelta(days=2)  # how long a change is new, and how long a source is
+_FEWEST_DAYS = 3
+_USUAL = 0.9  # of the days: columns that have values less often may stay away
+_FEWEST_RECORDS = 1000
+
+
+class Kind(StrEnum):
+    """What a trait is about."""
+
+    RECORDS = "records"  # that there are any; its name is empty
+    VERSION = "version"
+    UNKNOWN_FIELD = "unknown_field"  # a field that the schema does not have
+    COLUMN = "column"  # of the schema, with a value in some record
+
+
+def traits_in(
+    log_type: str, statistics: Mapping[str, Mapping[str, Any]], sources: Mapping[Partition, str]
+) -> Iterator[tuple[Trait, date, str | None]]:
+    """The traits in the statistics of a batch, by partition key, each with its path day and an example."""
+    for key, data in statistics.items():
+        partition = Partition.parse(key, log_type)
+        seen = PartitionStatistics.from_json({name: value for name, value in data.items() if name != "sample"})
+        if partition not in sources or not seen.rows:
+            continue
+        place = (log_type, sources[partition], partition.account, partition.region)
+        yield Trait(*place, Kind.RECORDS, ""), partition.day, None
+        for kind, tally in (
+            (Kind.VERSION, seen.versions),
+            (Kind.UNKNOWN_FIELD, seen.unknown_fields),
+            (Kind.COLUMN, seen.filled),
+        ):
+            yield from ((Trait(*place, kind, name), partition.day, example) for name, example in _names(tally))
+
+
+def _names(tally: Tally) -> Iterator[tuple[str, str | None]]:
+    return ((name, entry.example) for name, entry in tally.names.items())
+
+
+def drifts(scene: Scene) -> Iterator[Sighting]:
+    """What is new in a source since two days, and columns that have no value any more."""
+    by_source: defaultdict[Place, list[Any]] = defaultdict(list)
+    for row in scene.traits:
+        by_source[Place(row.log_type, row.source)].append(row)
+    for place, traits in sorted(by_source.items()):
+        yield from _new(scene, place, traits)
+        yield from _dropped(scene, place, traits)
+
+
+def _new(scene: Scene, place: Place, traits: Sequence[Any]) -> Iterator[Sighting]:
+    began = min(row.noticed_at for row in traits)
+    first = {(row.kind, row.name): row for row in sorted(traits, key=lambda row: row.noticed_at, reverse=True)}
+    for (kind, name), row in sorted(first.items()):
+        unknown = kind == Kind.UNKNOWN_FIELD or (
+            kind == Kind.VERSION and name not in EXPECTATIONS[LogType(place.log_type)].versions
+        )
+        if row.noticed_at > scene.now - _NEWS and (unknown or row.noticed_at >= began + _NEWS) and name:
+            yield Sighting(
+                place,
+                f"{place.log_type} of the source {place.source}: {_words(kind, name)} is new, "
+                f"first in {row.account} {row.region} on {row.first_day}",
+                about=f"{kind}/{name}",
+                example=row.example,
+                # what the schema knows has a column already
+                severity=None if unknown else Severity.INFO,
+            )
+
+
+def _words(kind: str, name: str) -> str:
+    match Kind(kind):
+        case Kind.UNKNOWN_FIELD:
+            return f"the field {name}, which the schema does not have (it is kept in p_extra),"
+        case Kind.VERSION:
+            return f"the format version {name}"
+        case _:
+            return f"the column {name}"
+
+
+def _dropped(scene: Scene, place: Place, traits: Sequence[Any]) -> Iterator[Sighting]:
+    """Columns that had values on nearly all days, and none on the last whole day."""
+    whole_days = _last_whole_days(scene, place)
+    records = {(row.account, row.region): row for row in traits if row.kind == Kind.RECORDS}
+    gone: defaultdict[str, list[str]] = defaultdict(list)
+    for row in (row for row in traits if row.kind == Kind.COLUMN and row.days >= _FEWEST_DAYS):
+        where = (row.account, row.region)
+        day = whole_days.get(where)
+        if day is not None and row.last_day < day <= row.last_day + _NEWS:
+            days_since = (records[where].last_day - row.last_day).days
+            if row.days >= _USUAL * (records[where].days - days_since):
+                gone[row.name].append(f"{row.account} {row.region} since {row.last_day}")
+    for name, places in sorted(gone.items()):
+        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+        yield Sighting(
+            place,
+            f"{place.log_type} of the source {place.source}: the column {name} has no value any more in "
+            f"{', '.join(places[:3])}{more}; it had one on nearly every day",
+            about=f"dropped/{name}",
+        )
+
+
+def _last_whole_days(scene: Scene, place: Place) -> dict[Any, date]:
+    """By account and region the last day before today with enough records to tell."""
+    hours = scene.hours[(scene.hours["source"] == place.source) & (scene.hours["day"] < scene.now.date())]
+    days = hours.groupby(["account", "region", "day"])["rows"].sum()
+    enough = days[days >= _FEWEST_RECORDS].reset_index("day")
+    return dict(enough.groupby(level=["account", "region"])["day"].max())

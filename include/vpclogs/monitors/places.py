@@ -1,0 +1,74 @@
+"""Where a log comes from: a source, an account in it, a region, a VPC or flow log."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from typing import NamedTuple, TypeVar
+
+__all__ = ["Place", "widest"]
+
+T = TypeVar("T")
+
+_NOUNS = {"vpc": "VPC", "fl": "flow log"}
+
+
+class Place(NamedTuple):
+    """A VPC (of DNS logs) or a flow log; or with the last parts left out a region, an account, a whole source."""
+
+    log_type: str
+    source: str
+    account: str | None = None
+    region: str | None = None
+    scope: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The place within the key of an alert. A source has one log type, so that is not in it."""
+        return "/".join(part for part in self[1:] if part is not None)
+
+    @property
+    def parent(self) -> Place | None:
+        """The next wider place."""
+        if self.account is None:
+            return None
+        if self.region is None:
+            return Place(self.log_type, self.source)
+        return Place(self.log_type, self.source, self.account, None if self.scope is None else self.region)
+
+    @property
+    def label(self) -> str:
+        """For people: ``vpc_dns of VPC vpc-1a2b (123456789012 us-west-2)``."""
+        if self.account is None:
+            return f"{self.log_type} of the whole source {self.source}"
+        if self.scope is not None:
+            noun = _NOUNS.get(self.scope.partition("-")[0], "folder")
+            return f"{self.log_type} of {noun} {self.scope} ({self.account} {self.region})"
+        return f"{self.log_type} of account {self.account}" + (f" in {self.region}" if self.region else "")
+
+
+def widest(found: Mapping[Place, T], judged: Collection[Place]) -> dict[Place, T]:
+    """One finding for what has one cause: an account instead of all its VPCs, a VPC instead of its account.
+
+    A place is told instead of the places in it if there are several and all are found,
+    or if none of them is found by itself.
+    """
+    inside: defaultdict[Place, list[Place]] = defaultdict(list)
+    for place in judged:
+        if place.parent is not None:
+            inside[place.parent].append(place)
+    told: dict[Place, T] = {}
+
+    def descend(place: Place) -> None:
+        parts = inside[place]
+        hit = sum(part in found for part in parts)
+        if place in found and (hit == 0 or (hit == len(parts) and hit > 1)):
+            told[place] = found[place]
+            return
+        for part in parts:
+            descend(part)
+
+    for place in judged:
+        if place.parent is None:
+            descend(place)
+    return told

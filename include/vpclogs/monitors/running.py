@@ -1,0 +1,88 @@
+"""Run all monitors: read what they need, look, keep what they found as alerts in the ledger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from vpclogs.audits.finding import Severity
+from vpclogs.errors import VpcLogsError
+from vpclogs.monitors.catalogue import MONITORS
+from vpclogs.monitors.finding import MonitorFinding
+from vpclogs.monitors.monitor import Monitor, Sighting
+from vpclogs.monitors.reading import read_scene, read_uncovered
+from vpclogs.monitors.scene import Scene, Uncovered
+from vpclogs.monitors.settings import MonitorSettings
+
+if TYPE_CHECKING:
+    from vpclogs.pipeline import Pipeline
+
+__all__ = ["Report", "keep", "look", "run"]
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Report:
+    """What was found, and the names of the monitors that could look."""
+
+    findings: list[MonitorFinding] = field(default_factory=list)
+    judged: set[str] = field(default_factory=set)
+
+
+def run(pipeline: Pipeline, *, now: datetime | None = None) -> Report:
+    """Run every monitor over the ledger and the sources, and keep the alerts."""
+    now = now or pipeline.clock()
+    uncovered: Sequence[Uncovered] = ()
+    failures: dict[str, Exception] = {}
+    try:
+        uncovered = read_uncovered(pipeline.settings, client_for=pipeline.client, today=now.date())
+    except VpcLogsError as error:
+        failures["uncovered_accounts"] = error
+    scene = read_scene(pipeline.ledger, pipeline.settings, now=now, uncovered=uncovered)
+    report = look(scene, failures)
+    keep(pipeline, report, now=now)
+    return report
+
+
+def look(scene: Scene, failures: dict[str, Exception] | None = None) -> Report:
+    """What the monitors find in a scene. One that fails is a finding itself, and stops no other."""
+    report, failures = Report(judged={"failed_monitors"}), dict(failures or {})
+    for monitor in MONITORS:
+        if monitor.look is None or monitor.name in failures:
+            continue
+        try:
+            report.findings += _findings(monitor, monitor.look(scene), scene.settings.monitors)
+            report.judged.add(monitor.name)
+        except Exception as error:  # a bug in one monitor must not blind the others
+            _LOG.exception("the monitor %s failed", monitor.name)
+            failures[monitor.name] = error
+    for name, failure in failures.items():
+        message = f"the monitor {name} could not look: {type(failure).__name__}: {failure}"
+        report.findings.append(MonitorFinding(f"failed_monitors/{name}", "failed_monitors", Severity.ERROR, message))
+    return report
+
+
+def keep(pipeline: Pipeline, report: Report, *, now: datetime) -> None:
+    """Write what was found to the ledger, but for what the settings ignore."""
+    settings = pipeline.settings.monitors
+    found = [one for one in report.findings if not any(fnmatchcase(one.key, pattern) for pattern in settings.ignore)]
+    quiet = timedelta(hours=settings.quiet_hours)
+    pipeline.ledger.alerts.keep(found, judged=report.judged, now=now, quiet=quiet)
+
+
+def _findings(monitor: Monitor, sightings: Iterable[Sighting], settings: MonitorSettings) -> Iterator[MonitorFinding]:
+    for one in sightings:
+        severity = settings.for_source(one.place.source).severities.get(monitor.name)
+        if severity != "off":
+            yield MonitorFinding(
+                key="/".join(part for part in (monitor.name, one.place.key, one.about) if part),
+                monitor=monitor.name,
+                severity=one.severity or Severity(severity or monitor.severity),
+                message=one.message,
+                example=one.example,
+            )

@@ -1,0 +1,86 @@
+"""All that the monitors look at: read before, so that each is a function of plain data and a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from vpclogs.ledger.watching import Look
+from vpclogs.monitors.grid import HOUR, Grid, floor_hour
+from vpclogs.monitors.places import Place
+from vpclogs.partitions import LogType, Partition
+from vpclogs.settings import Settings
+from vpclogs.sources import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vpclogs.monitors.settings import MonitorThresholds
+
+__all__ = ["Scene", "Uncovered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Uncovered:
+    """An account whose logs lie in a source's bucket, of the last days, and that no source reads."""
+
+    source: str
+    account: str
+    objects: int
+    bytes: int
+    example: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known at ``now``. The frames' columns:
+
+    * ``hours``: log_type, source, account, region, scope, day, hour, objects, settled,
+      refused_objects, rows, refused; of the sources that are configured
+    * ``loaded``: log_type, source, time (of the records), delivered, published, rows
+
+    ``waiting`` has log_type, source, account, region, scope, day, objects (a number) and
+    oldest (a time); ``traits`` are as in the ledger; ``looks`` by log type, oldest first.
+    """
+
+    now: datetime
+    settings: Settings
+    hours: pd.DataFrame
+    loaded: pd.DataFrame
+    waiting: Sequence[Any] = ()
+    traits: Sequence[Any] = ()
+    looks: Mapping[LogType, Sequence[Look]] = field(default_factory=dict)
+    failed: Mapping[Partition, str] = field(default_factory=dict)
+    uncovered: Sequence[Uncovered] = ()
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:
+        """The configured sources by name."""
+        return {source.name: source for source in self.settings.sources}
+
+    def limits(self, source: str) -> MonitorThresholds:
+        """The thresholds of a source."""
+        return self.settings.monitors.for_source(source)
+
+    def seen_until(self, log_type: LogType) -> datetime | None:
+        """Until when all deliveries of a log type have been listed."""
+        return max((look.until for look in self.looks.get(log_type, ())), default=None)
+
+    def grid(self, log_type: LogType, end: datetime) -> Grid:
+        """The counts of a log type by place and hour, of the learning time before the hour of ``end``."""
+        last = floor_hour(end)
+        start = last - 24 * self.settings.monitors.learn_days * HOUR
+        return Grid.of(self.hours[self.hours["log_type"] == log_type], start, last)
+
+    def unlisted(self, place: Place) -> bool:
+        """Whether the newest listing could not look into the place, or into all of it."""
+        looks = self.looks.get(LogType(place.log_type), ())
+        return bool(looks) and any(
+            failure.source == place.source
+            and failure.account in (None, place.account)
+            and failure.region in (None, place.region)
+            for failure in looks[-1].failures
+        )
