@@ -66,12 +66,18 @@ def with_lineage(
         "p_region": _constant(partition.region, count),
         "p_day": _repeated(partition.day, pa.date32(), count),
     }
-    fields = [
-        pa.field(f.name, columns[f.name].type if pa.types.is_dictionary(columns[f.name].type) else f.type, f.nullable)
-        for f in table
-    ]
+    fields = [pa.field(f.name, _written_as(columns[f.name].type, f.type), f.nullable) for f in table]
     arrays = [columns[f.name] if columns[f.name].type == f.type else columns[f.name].cast(f.type) for f in fields]
     return pa.table(arrays, schema=pa.schema(fields))
+
+
+def _written_as(found: pa.DataType, wanted: pa.DataType) -> pa.DataType:
+    """The type to write: texts may be dictionaries, also in lists."""
+    if pa.types.is_dictionary(found):
+        return found
+    if pa.types.is_list(found) and pa.types.is_dictionary(found.value_type):
+        return found
+    return wanted
 
 
 def quarantine_rows(

@@ -56,5 +56,9 @@ def _of(rows: pa.Table, identities: Collection[str]) -> pa.ChunkedArray:
 def _write(warehouse: Warehouse, table: str, partition: Partition, rows: pa.Table, stem: str) -> list[StagedFile]:
     file = ParquetFile(warehouse, table, partition, stem)
     if len(rows):
+        # a staged file leaves columns without values out
+        missing = [field for field in file.schema if field.name not in rows.column_names]
+        for field in missing:
+            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
         file.write(rows.select(file.schema.names).cast(file.schema))
     return file.close()
