@@ -23,8 +23,9 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-__all__ = ["UtcDateTime", "alerts", "deliveries", "findings", "intents", "manifest_objects", "manifests"]
-__all__ += ["metadata", "objects", "partitions", "scopes", "staged_batches", "traits"]
+__all__ = ["UtcDateTime", "alerts", "certificates", "deliveries", "findings", "intents", "manifest_objects"]
+__all__ += ["manifests", "metadata", "objects", "partition_statistics", "partitions", "scopes"]
+__all__ += ["staged_batches", "traits"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -113,6 +114,7 @@ manifests = Table(
     Column("listed_until", UtcDateTime),
     Column("audit", JSON),  # {"passed": [key], "failed": [[key, why]]}
     Column("outcome", JSON),  # what publish returned
+    Column("cleaned_at", UtcDateTime),  # from then on its staged files may be gone: it cannot be published any more
 )
 
 manifest_objects = Table(
@@ -159,6 +161,43 @@ partitions = Table(
     Column("detail", Text, nullable=False),
     Column("run_key", String(500), nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+)
+
+# What an audit saw of all that a partition holds, summed over its publishes: it outlives `staged_batches`.
+partition_statistics = Table(
+    "partition_statistics",
+    metadata,
+    Column("log_type", String(20), primary_key=True),
+    Column("account", String(12), primary_key=True),
+    Column("region", String(40), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("statistics", JSON, nullable=False),  # see audits.partition_statistics
+    Column("through", BigInteger, nullable=False),  # the last intent that is in
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("log_type", String(20), primary_key=True),
+    Column("account", String(12), primary_key=True),
+    Column("region", String(40), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("complete", Boolean, nullable=False),
+    Column("detail", Text, nullable=False),  # why it is not complete
+    Column("hash", String(64), nullable=False),  # of the manifest that a reload of the same objects would have
+    Column("listed", Integer, nullable=False),  # objects; listed = loaded + refused + empty + gone + pending
+    Column("loaded", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("empty", Integer, nullable=False),
+    Column("gone", Integer, nullable=False),
+    Column("pending", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),  # of all objects, as stored in S3
+    Column("rows", BigInteger, nullable=False),  # in the table
+    Column("quarantined", BigInteger, nullable=False),  # in the quarantine
+    Column("certified_at", UtcDateTime, nullable=False),
+    Column("announced", String(64)),  # the hash of the certificate that other DAGs were told of
+    Index(None, "log_type", "day"),
 )
 
 findings = Table(

@@ -27,6 +27,29 @@ def upgrade() -> None:
     op.create_index(op.f("ix_alerts_key"), "alerts", ["key"], unique=False)
     op.create_index(op.f("ix_alerts_resolved_at"), "alerts", ["resolved_at"], unique=False)
     op.create_table(
+        "certificates",
+        sa.Column("log_type", sa.String(length=20), nullable=False),
+        sa.Column("account", sa.String(length=12), nullable=False),
+        sa.Column("region", sa.String(length=40), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("complete", sa.Boolean(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("listed", sa.Integer(), nullable=False),
+        sa.Column("loaded", sa.Integer(), nullable=False),
+        sa.Column("refused", sa.Integer(), nullable=False),
+        sa.Column("empty", sa.Integer(), nullable=False),
+        sa.Column("gone", sa.Integer(), nullable=False),
+        sa.Column("pending", sa.Integer(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("rows", sa.BigInteger(), nullable=False),
+        sa.Column("quarantined", sa.BigInteger(), nullable=False),
+        sa.Column("certified_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("announced", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("log_type", "account", "region", "day"),
+    )
+    op.create_index(op.f("ix_certificates_log_type_day"), "certificates", ["log_type", "day"], unique=False)
+    op.create_table(
         "deliveries",
         sa.Column("log_type", sa.String(length=20), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
@@ -58,6 +81,7 @@ def upgrade() -> None:
         sa.Column("listed_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("audit", sa.JSON(), nullable=True),
         sa.Column("outcome", sa.JSON(), nullable=True),
+        sa.Column("cleaned_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_manifests_run_key"), "manifests", ["run_key"], unique=False)
@@ -98,6 +122,17 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(op.f("ix_objects_log_type_day_state"), "objects", ["log_type", "day", "state"], unique=False)
+    op.create_table(
+        "partition_statistics",
+        sa.Column("log_type", sa.String(length=20), nullable=False),
+        sa.Column("account", sa.String(length=12), nullable=False),
+        sa.Column("region", sa.String(length=40), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("statistics", sa.JSON(), nullable=False),
+        sa.Column("through", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("log_type", "account", "region", "day"),
+    )
     op.create_table(
         "partitions",
         sa.Column("log_type", sa.String(length=20), nullable=False),
