@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyiceberg.expressions import And, BooleanExpression
 
+from vpclogs.backfilling import plan_reloads
 from vpclogs.batch_results import BatchResult, ObjectOutcome
-from vpclogs.errors import LedgerMismatch
+from vpclogs.errors import LedgerMismatch, VpcLogsError
 from vpclogs.ledger.objects import log_object
 from vpclogs.manifests import Mode
 from vpclogs.objects import LogObject
@@ -35,7 +36,7 @@ from vpclogs.warehouse import QUARANTINE, equals, in_partition
 if TYPE_CHECKING:
     from vpclogs.pipeline import Pipeline
 
-__all__ = ["Held", "count_movable", "plan_replay", "stage_replay", "survey_quarantine"]
+__all__ = ["Held", "count_movable", "find_reloads", "plan_replay", "stage_replay", "survey_quarantine"]
 
 _PLACE = ("p_account", "p_region", "p_day")
 _HOW = ("p_row_id", "p_source_line", "raw_complete", "start", "header", "reason")
@@ -128,6 +129,24 @@ def stage_replay(
         )
     pipeline.ledger.manifests.keep_staged(manifest, number, result, now=pipeline.clock())
     return {"objects": len(objects), "rows": sum(outcome.rows for outcome in result.outcomes), "refused": 0}
+
+
+def find_reloads(
+    pipeline: Pipeline, log_type: LogType, *, reason: str | None = None, partition: Partition | None = None
+) -> list[str]:
+    """Keys of the partitions that must be read from S3 again, for what their kept text does not tell.
+
+    Raises:
+        VpcLogsError: they are more than the limits allow to a backfill.
+    """
+    held = survey_quarantine(pipeline, log_type, reason=reason, partition=partition)
+    partitions = [one.partition for one in held if one.needs_reload]
+    if partitions and (excess := plan_reloads(pipeline, partitions).beyond(pipeline.settings.limits, budget=None)):
+        raise VpcLogsError(
+            f"{len(partitions)} partitions must be read from S3 again, and {excess}: start with one reason or "
+            f"partition, without reloads, or raise limits.backfill_max_bytes or backfill_max_objects"
+        )
+    return [one.key for one in partitions]
 
 
 def count_movable(pipeline: Pipeline, held: Held, *, reason: str | None = None) -> int:

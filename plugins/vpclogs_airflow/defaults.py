@@ -35,3 +35,4 @@ class Tag(StrEnum):
     FLOW = "vpc_flow"
     HOURLY = "hourly"
     PARTITION = "partition"
+    REPLAY = "replay"

@@ -23,17 +23,20 @@ from vpclogs_airflow.failures import retry_only_transient
 if TYPE_CHECKING:
     from vpclogs.pipeline import Pipeline
 
-__all__ = ["load", "plan_hour", "plan_partition", "reload_failed"]
+__all__ = ["BATCH_LABEL", "load", "pipeline", "plan_hour", "plan_partition", "reload_failed", "stage"]
 
 RUN_KEY: Final = "{{ dag.dag_id }}/{{ run_id }}"
 BATCH_LABEL: Final = "{{ task.op_kwargs['batch']['label'] }}"
 FAILED_LABEL: Final = "{{ task.op_kwargs['keys'] | length }} partitions"
 
 
-def load(log_type: LogType, *, plan: Callable[..., XComArg]) -> XComArg:
-    """Plan with `plan`, then stage, audit and publish. Gives what `reload_failed` takes."""
+def load(log_type: LogType, *, plan: Callable[..., XComArg], stage_with: Any = None) -> XComArg:
+    """Plan with `plan`, then stage (with another task than `stage`, if given), audit and publish.
+
+    Gives what `reload_failed` takes.
+    """
     batches = plan(log_type=log_type.value, run_key=RUN_KEY)
-    staged = stage.expand(batch=batches)
+    staged = (stage_with or stage).expand(batch=batches)
     published = publish.override(outlets=[TABLES[log_type]])(log_type=log_type.value, run_key=RUN_KEY)
     staged >> audit(run_key=RUN_KEY) >> published >> verdict(run_key=RUN_KEY)
     # audit runs whatever became of the batches; a run whose plan failed must not end green.
@@ -42,7 +45,7 @@ def load(log_type: LogType, *, plan: Callable[..., XComArg]) -> XComArg:
 
 
 def reload_failed(log_type: LogType, failed: XComArg) -> None:
-    """Start a run of the partition DAG for each partition that failed here first."""
+    """Start a run of the partition DAG for each partition that failed here first, or is named otherwise."""
     start_reloads.override(outlets=[FAILED_PARTITIONS[log_type]]).partial(log_type=log_type.value).expand(keys=failed)
 
 

@@ -35,14 +35,22 @@ def test_a_partition_runs_the_same_graph_without_starting_reloads(dag_bag, log_t
 
 
 @pytest.mark.parametrize("log_type", LOG_TYPES)
-def test_only_the_hourly_dag_names_failed_partitions_or_a_partition_would_start_itself_for_ever(dag_bag, log_type):
+def test_a_replay_runs_the_same_graph_and_then_finds_what_must_be_reloaded(dag_bag, log_type):
+    more = {("publish", "find_reloads"), ("find_reloads", "start_reloads")}
+
+    assert edges(dag_bag.dags[f"{log_type}_replay"]) == LOAD | more
+
+
+@pytest.mark.parametrize("log_type", LOG_TYPES)
+def test_no_partition_dag_names_failed_partitions_or_a_partition_would_start_itself_for_ever(dag_bag, log_type):
     table, failed = f"x-vpclogs://tables/{log_type}", f"x-vpclogs://failed-partitions/{log_type}"
 
-    assert outlets(dag_bag.dags[f"{log_type}_hourly"]) == {"publish": [table], "start_reloads": [failed]}
+    for kind in ("hourly", "replay"):
+        assert outlets(dag_bag.dags[f"{log_type}_{kind}"]) == {"publish": [table], "start_reloads": [failed]}
     assert outlets(dag_bag.dags[f"{log_type}_partition"]) == {"publish": [table]}
 
 
-@pytest.mark.parametrize("kind", ["hourly", "partition"])
+@pytest.mark.parametrize("kind", ["hourly", "partition", "replay"])
 @pytest.mark.parametrize("log_type", LOG_TYPES)
 def test_audit_alone_runs_whatever_became_of_the_batches(dag_bag, log_type, kind):
     rules = {task.task_id: task.trigger_rule for task in dag_bag.dags[f"{log_type}_{kind}"].tasks}

@@ -1,0 +1,88 @@
+"""The graph of the replay DAGs: that of every DAG, with a plan and a stage that read the quarantine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from airflow.sdk import Param, task
+
+from vpclogs.errors import VpcLogsError
+from vpclogs.partitions import LogType, Partition
+from vpclogs.reasons import REASONS
+from vpclogs_airflow.graph import BATCH_LABEL, load, pipeline, reload_failed
+
+__all__ = ["PARAMS", "replay"]
+
+PARAMS: Final = {
+    "reason": Param(
+        None,
+        type=["null", "string"],
+        title="Reason",
+        description="Only what was refused for this reason code. Empty: everything.",
+        examples=sorted(REASONS),
+    ),
+    "partition": Param(
+        None,
+        type=["null", "string"],
+        title="Partition",
+        description="Only this one: account|region|day. Empty: all.",
+    ),
+    "reload": Param(
+        True,
+        type="boolean",
+        title="Reload",
+        description="Start partition runs for what must be read from S3 again.",
+    ),
+}
+"""The trigger form."""
+
+
+def replay(log_type: LogType) -> None:
+    """Move what parses now; then start a run of the partition DAG for each partition that needs more."""
+    published = load(log_type, plan=plan_replay, stage_with=stage_replay)
+    reloads = find_reloads(log_type=log_type.value)
+    published >> reloads
+    reload_failed(log_type, reloads)
+
+
+@task(task_id="plan")
+def plan_replay(log_type: str, run_key: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Find the objects whose records can be parsed again from the quarantine."""
+    from vpclogs import replaying
+
+    with pipeline() as verbs:
+        return replaying.plan_replay(verbs, log_type, run_key=run_key, **chosen(log_type, params or {}))
+
+
+@task(task_id="stage", map_index_template=BATCH_LABEL)
+def stage_replay(batch: dict[str, Any]) -> dict[str, Any]:
+    """Parse the records of one batch from the text that the quarantine has."""
+    from vpclogs import replaying
+
+    with pipeline() as verbs:
+        return replaying.stage_replay(verbs, batch)
+
+
+@task
+def find_reloads(log_type: str, params: Mapping[str, Any] | None = None) -> list[list[str]]:
+    """One list of the partitions that must be read from S3 again, or none."""
+    from vpclogs import replaying
+
+    with pipeline() as verbs:
+        form = params or {}
+        keys = replaying.find_reloads(verbs, LogType(log_type), **chosen(log_type, form)) if form.get("reload") else []
+    return [keys] if keys else []
+
+
+def chosen(log_type: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The form's reason and partition, as the library takes them.
+
+    Raises:
+        InvalidPartition: the partition is none.
+        VpcLogsError: the reason is no reason code.
+    """
+    reason, key = ((params.get(name) or "").strip() or None for name in ("reason", "partition"))
+    if reason is not None and reason not in REASONS:
+        raise VpcLogsError(f"{reason!r} is no reason code; docs/schemas.md lists them")
+    return {"reason": reason, "partition": None if key is None else Partition.parse(key, log_type)}
