@@ -113,7 +113,7 @@ class AirflowApi:
             if error.code in (404, 405):
                 raise AirflowRefused(
                     f"Airflow at {self._url} gives no tokens for passwords (its auth manager has no /auth/token): "
-                    f"put a token in airflow.token"
+                    f"set VPCLOGS_AIRFLOW_TOKEN to a token"
                 ) from error
             raise self._explained(error, "auth/token") from error
 
@@ -140,9 +140,12 @@ class AirflowApi:
     def _explained(self, error: urllib.error.HTTPError, path: str) -> VpcLogsError:
         dag = path.split("/")[1] if path.startswith("dags/") else ""
         detail = _detail(error)
-        if error.code == 401:
-            login = "airflow.token" if self._settings.token else "airflow.username and airflow.password"
-            return AirflowRefused(f"Airflow at {self._url} does not accept {login}: correct the settings")
+        if error.code == 401 or "JWT" in detail:  # a token that is none is answered with 403
+            login = "the token" if self._settings.token else f"the password of {self._settings.username}"
+            return AirflowRefused(
+                f"Airflow at {self._url} does not accept {login} ({detail}): set another VPCLOGS_AIRFLOW_… in the "
+                f"environment, or correct `airflow` in the settings"
+            )
         if error.code == 403:
             return AirflowRefused(
                 f"Airflow does not let this user do that with {dag}: give it a role that may see and trigger DAGs "

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from vpclogs.audits.thresholds import AuditSettings, AuditThresholds
 from vpclogs.config_file import ConfigFile, MisplacedError, Problem
 from vpclogs.errors import ConfigError
+from vpclogs.monitors.settings import MonitorSettings
 from vpclogs.partitions import LogType
 from vpclogs.sources import Source, matching
 
@@ -23,6 +24,7 @@ __all__ = ["AirflowSettings", "AuditSettings", "AuditThresholds", "Limits", "Set
 __all__ += ["UpkeepSettings", "load_settings", "size_in_bytes"]
 
 CONFIG_VARIABLE = "VPCLOGS_CONFIG"
+LOGIN_VARIABLES = ("VPCLOGS_AIRFLOW_USERNAME", "VPCLOGS_AIRFLOW_PASSWORD", "VPCLOGS_AIRFLOW_TOKEN")
 DEFAULT_FILES = (Path("vpclogs.yaml"), Path("config/vpclogs.yaml"))
 
 _UNITS = {"": 1, "b": 1} | {
@@ -123,7 +125,10 @@ class UpkeepSettings(_Frozen):
 
 
 class AirflowSettings(_Frozen):
-    """How the command reaches Airflow's REST API: the address of the UI, and a login or a ready token."""
+    """How the command reaches Airflow's REST API: the address of the UI, and a login or a ready token.
+
+    The login may be left to the environment of whoever runs the command, see `with_login`.
+    """
 
     url: Annotated[str, matching(r"https?://\S+", "write the address of the UI, such as http://localhost:8080")]
     username: str | None = Field(default=None, min_length=1)
@@ -134,8 +139,24 @@ class AirflowSettings(_Frozen):
     def _one_login(self) -> Self:
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password belong together")
-        if (self.token is None) == (self.username is None):
-            raise ValueError("give username and password, or a token")
+        if self.token is not None and self.username is not None:
+            raise ValueError("give username and password, or a token, not both")
+        return self
+
+    def with_login(self, env: Mapping[str, str]) -> AirflowSettings:
+        """These settings with the login of the environment, if it has one.
+
+        Raises:
+            ConfigError: there is none, here or there.
+        """
+        username, password, token = (env.get(variable) or None for variable in LOGIN_VARIABLES)
+        if token is not None:
+            return self.model_copy(update={"username": None, "password": None, "token": token})
+        if username is not None and password is not None:
+            return self.model_copy(update={"username": username, "password": password, "token": None})
+        if self.token is None and self.username is None:
+            names = LOGIN_VARIABLES
+            raise ConfigError(f"there is no login for Airflow: set {names[0]} and {names[1]}, or {names[2]}")
         return self
 
 
@@ -155,6 +176,8 @@ class Settings(_Frozen):
     limits: Limits = Limits()
     audit: AuditSettings = AuditSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
+    monitors: MonitorSettings = MonitorSettings()
+    checks_folder: Path | None = None
     airflow: AirflowSettings | None = None
     sources: tuple[Source, ...]
 
@@ -173,9 +196,10 @@ class Settings(_Frozen):
                         "sources",
                         index,
                     )
-        for name in self.audit.per_source:
-            if name not in (source.name for source in self.sources):
-                raise MisplacedError("no source has this name", "audit", "per_source", name)
+        for section in ("audit", "monitors"):
+            for name in getattr(self, section).per_source:
+                if name not in (source.name for source in self.sources):
+                    raise MisplacedError("no source has this name", section, "per_source", name)
         return self
 
     @model_validator(mode="after")
@@ -202,9 +226,11 @@ class Settings(_Frozen):
         return max((source.lookback_days for source in self.sources_for(log_type)), default=0)
 
     def rooted_in(self, folder: Path) -> Settings:
-        """These settings with relative paths in sqlite and file URLs taken from `folder`."""
+        """These settings with relative paths, also in sqlite and file URLs, taken from `folder`."""
         catalog = {key: _rooted(value, folder) for key, value in self.catalog.items()}
-        return self.model_copy(update={"ledger": _rooted(self.ledger, folder), "catalog": catalog})
+        checks = None if self.checks_folder is None else folder / self.checks_folder
+        update = {"ledger": _rooted(self.ledger, folder), "catalog": catalog, "checks_folder": checks}
+        return self.model_copy(update=update)
 
 
 def _rooted(url: str, folder: Path) -> str:

@@ -28,7 +28,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="also partitions that are complete")
     parser.add_argument("--dry-run", action="store_true", help="show the plan and its cost, start nothing")
     parser.add_argument(
-        "--rate", type=positive_number, default=4, metavar="N", help="partition runs in Airflow at the same time (default: 4)"
+        "--rate", type=positive_number, default=4, metavar="N", help="runs in Airflow at the same time (default: 4)"
     )
     parser.add_argument(
         "--budget", metavar="SIZE", help="allow so many bytes, such as 2TB, instead of what the limits allow"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -52,17 +53,16 @@ def airflow_runs(settings: Settings, log_type: LogType, *, note: str) -> Partiti
     """The partition runs of the configured Airflow.
 
     Raises:
-        ConfigError: none is configured.
+        ConfigError: none is configured, or there is no login for it.
     """
     from vpclogs.airflow_api import AirflowApi
     from vpclogs.partition_runs import PartitionRuns
 
     if settings.airflow is None:
         raise ConfigError(
-            "the settings do not say where Airflow is: add `airflow: {url: ..., username: ..., password: ...}`, "
-            "or do it in this process with --local"
+            "the settings do not say where Airflow is: add `airflow: {url: ...}`, or do it in this process with --local"
         )
-    return PartitionRuns(AirflowApi(settings.airflow), log_type, note=note)
+    return PartitionRuns(AirflowApi(settings.airflow.with_login(os.environ)), log_type, note=note)
 
 
 def follow(runs: PartitionRuns, keys: Sequence[str], *, at_once: int, wait: bool) -> int:

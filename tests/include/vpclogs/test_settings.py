@@ -148,8 +148,8 @@ WRONG = {
         "3: airflow: username and password belong together",
     ),
     "a login or a token": (
-        "airflow: {url: 'http://localhost:8080'}",
-        "3: airflow: give username and password, or a token",
+        "airflow: {url: 'http://localhost:8080', username: me, password: x, token: y}",
+        "3: airflow: give username and password, or a token, not both",
     ),
     "an address of Airflow": (
         "airflow: {url: 'localhost:8080', token: t}",
