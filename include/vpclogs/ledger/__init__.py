@@ -9,6 +9,7 @@ from vpclogs.ledger.intents import IntentBook
 from vpclogs.ledger.manifests import ManifestBook
 from vpclogs.ledger.objects import ObjectBook
 from vpclogs.ledger.partitions import PartitionBook
+from vpclogs.ledger.pruning import PruningBook
 from vpclogs.ledger.traits import TraitBook
 from vpclogs.ledger.watching import WatchBook
 
@@ -28,3 +29,4 @@ class Ledger:
         self.traits = TraitBook(database)
         self.watching = WatchBook(database)
         self.alerts = AlertBook(database)
+        self.pruning = PruningBook(database)

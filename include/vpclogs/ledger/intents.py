@@ -19,10 +19,11 @@ import msgspec
 from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 
 from vpclogs.batch_results import ObjectOutcome
+from vpclogs.errors import VpcLogsError
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.objects import SETTLED
 from vpclogs.ledger.settling import abandon_within, settle_within
-from vpclogs.ledger.tables import intents, objects, partitions
+from vpclogs.ledger.tables import intents, manifests, objects, partitions
 from vpclogs.manifests import Mode
 from vpclogs.partitions import LogType, Partition
 
@@ -103,8 +104,14 @@ class IntentBook:
 
         ``versions`` are the partition versions that the plan was made from: what it takes
         out or leaves depends on them.
+
+        Raises:
+            VpcLogsError: the manifest is so old that its staged files were cleaned up.
         """
         with self._database.write() as connection:
+            # In this transaction, so that no file of a claimed intent is ever cleaned up.
+            if connection.scalar(select(manifests.c.cleaned_at).where(manifests.c.id == manifest)) is not None:
+                raise VpcLogsError(f"run {plan.run_key}: what it staged was cleaned up. Clear all of the run's tasks.")
             if connection.scalar(select(intents.c.seq).where(intents.c.log_type == log_type, intents.c.open).limit(1)):
                 return Contested()
             if self._versions(connection, log_type, plan.partitions) != dict(versions):
