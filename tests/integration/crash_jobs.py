@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pyarrow.parquet as pq
@@ -28,18 +29,25 @@ from vpclogs.publishing import Publisher
 from vpclogs.settings import Settings
 from vpclogs.warehouse import Warehouse
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 
 def make_pipeline(settings: dict[str, Any], *, endpoint: str, until: str, user: str) -> Pipeline:
     """A pipeline over the S3 server at ``endpoint``, at a fixed time. Its waits are a tenth as long."""
-    config = Config(s3={"addressing_style": "path"}, max_pool_connections=16, retries={"total_max_attempts": 1})
-    session = boto3.Session(user, f"{user}secret", region_name="us-east-1")
-    client = session.client("s3", endpoint_url=endpoint, config=config)
     return Pipeline(
         Settings.model_validate(settings),
-        client_for=lambda source: client,
+        client_for=lambda source: _client(endpoint, user),
         clock=lambda: datetime.fromisoformat(until),
         sleep=lambda seconds: time.sleep(seconds / 10),
     )
+
+
+@cache
+def _client(endpoint: str, user: str) -> S3Client:
+    config = Config(s3={"addressing_style": "path"}, max_pool_connections=16, retries={"total_max_attempts": 1})
+    session = boto3.Session(user, f"{user}secret", region_name="us-east-1")
+    return session.client("s3", endpoint_url=endpoint, config=config)
 
 
 def run_pipeline(pipeline: Pipeline, run_key: str, *, reload: str | None = None) -> None:
