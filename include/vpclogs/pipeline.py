@@ -120,6 +120,8 @@ class Pipeline:
             VpcLogsError: neither S3 nor the ledger has any object of the partition.
         """
         partition = Partition.parse(key, log_type)
+        if not self.settings.kept_days(partition.log_type, [partition.day], self.clock().date()):
+            raise VpcLogsError(f"{partition.label}: its day is kept no longer, see upkeep.retention_days")
         self.publisher.complete_open(partition.log_type)
         found = self.survey(
             partition.log_type,
@@ -166,7 +168,7 @@ class Pipeline:
 
         return survey(
             sources,
-            days,
+            lambda source: self.settings.kept_days(log_type, days(source), self.clock().date()),
             client_for=self.client,
             ledger=self.ledger,
             threads=self.settings.limits.list_threads,

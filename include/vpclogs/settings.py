@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
@@ -216,6 +216,11 @@ class Settings(_Frozen):
     def sources_for(self, log_type: LogType | str) -> tuple[Source, ...]:
         """The sources of one log type, in the file's order."""
         return tuple(source for source in self.sources if source.log_type == log_type)
+
+    def kept_days(self, log_type: LogType, days: Sequence[date], today: date) -> list[date]:
+        """The days that retention leaves: the others are not loaded."""
+        first = self.upkeep.first_kept_day(log_type, today)
+        return [day for day in days if first is None or day >= first]
 
     def first_open_day(self, log_type: LogType | str, today: date) -> date:
         """The oldest day of a log that may still change; partitions of the days before it are closed."""

@@ -10,6 +10,7 @@ from vpclogs.ledger.manifests import ManifestBook
 from vpclogs.ledger.objects import ObjectBook
 from vpclogs.ledger.partitions import PartitionBook
 from vpclogs.ledger.pruning import PruningBook
+from vpclogs.ledger.statistics import StatisticsBook
 from vpclogs.ledger.traits import TraitBook
 from vpclogs.ledger.watching import WatchBook
 
@@ -30,3 +31,4 @@ class Ledger:
         self.watching = WatchBook(database)
         self.alerts = AlertBook(database)
         self.pruning = PruningBook(database)
+        self.statistics = StatisticsBook(database)

@@ -1,0 +1,105 @@
+"""What audits saw of all that a partition holds, summed over its publishes.
+
+The statistics of a run are in its batches' results until the run is forgotten. Here
+they are added up, intent by intent in order, so that each counts once however often
+and wherever this is called or killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, func, insert, select, update
+
+from vpclogs.audits.partition_statistics import PartitionStatistics
+from vpclogs.audits.statistics import merge
+from vpclogs.ledger.database import Database
+from vpclogs.ledger.intents import Plan
+from vpclogs.ledger.tables import intents, partition_statistics, staged_batches
+from vpclogs.manifests import Mode
+from vpclogs.partitions import LogType, Partition
+
+__all__ = ["StatisticsBook"]
+
+
+class StatisticsBook:
+    """The table ``partition_statistics``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, partition: Partition) -> PartitionStatistics | None:
+        """The sums of a partition as far as they were added up; None before the first time."""
+        with self._database.read() as connection:
+            found = connection.scalar(select(partition_statistics.c.statistics).where(_same(partition)))
+        return None if found is None else PartitionStatistics.from_json(found)
+
+    def add_up(self, *, now: datetime) -> int:
+        """Add what was published since the last time; how many publishes that were.
+
+        A reload starts the sum of its partition anew. Records that a replay moved count
+        as refused and as rows.
+        """
+        waiting = [seq for log_type in LogType for seq in self._waiting(log_type)]
+        for seq in waiting:
+            self._add(seq, now)
+        return len(waiting)
+
+    def _waiting(self, log_type: LogType) -> Sequence[int]:
+        """The settled intents that are not added up. Those of one log are settled in their order."""
+        mine = partition_statistics.c.log_type == log_type
+        with self._database.read() as connection:
+            done = connection.scalar(select(func.max(partition_statistics.c.through)).where(mine)) or 0
+            query = select(intents.c.seq).where(intents.c.log_type == log_type, intents.c.seq > done, ~intents.c.open)
+            return connection.scalars(query.order_by(intents.c.seq)).all()
+
+    def _add(self, seq: int, now: datetime) -> None:
+        with self._database.write() as connection:
+            row = connection.execute(select(intents).where(intents.c.seq == seq)).one()
+            plan = msgspec.convert(row.document, Plan)
+            parts = _statistics(connection, row.manifest)
+            for key in plan.partitions:
+                place = Partition.parse(key, LogType(row.log_type))
+                _add_to(connection, place, parts.get(key, []), seq, anew=plan.mode is Mode.RELOAD, now=now)
+
+
+def _statistics(connection: Connection, manifest: int) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    query = select(staged_batches.c.result).where(staged_batches.c.manifest == manifest)
+    for result in connection.scalars(query):
+        for key, statistics in result["statistics"].items():
+            found.setdefault(key, []).append(statistics)
+    return found
+
+
+def _add_to(
+    connection: Connection,
+    partition: Partition,
+    parts: Sequence[Mapping[str, Any]],
+    seq: int,
+    *,
+    anew: bool,
+    now: datetime,
+) -> None:
+    known = connection.execute(select(partition_statistics).where(_same(partition))).first()
+    if known is not None and known.through >= seq:
+        return
+    before = [] if known is None or anew else [known.statistics]
+    values = {"statistics": merge([*before, *map(dict, parts)]), "through": seq, "updated_at": now}
+    if known is None:
+        place = {"account": partition.account, "region": partition.region, "day": partition.day}
+        connection.execute(insert(partition_statistics).values({"log_type": partition.log_type.value} | place | values))
+    else:
+        connection.execute(update(partition_statistics).where(_same(partition)).values(values))
+
+
+def _same(partition: Partition) -> Any:
+    return (
+        (partition_statistics.c.log_type == partition.log_type)
+        & (partition_statistics.c.account == partition.account)
+        & (partition_statistics.c.region == partition.region)
+        & (partition_statistics.c.day == partition.day)
+    )
