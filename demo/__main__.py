@@ -32,6 +32,9 @@ def main(arguments: Sequence[str]) -> int:
             print(f"stopped; the data stays in {os.path.relpath(stack.folder)}")
         else:
             _up(stack, _teller())
+    except KeyboardInterrupt:
+        print("\nInterrupted; make demo-down stops what still runs.", file=sys.stderr)
+        return 130
     except (DemoError, SeaweedError) as error:
         print(f"\nThe demo could not go on: {error}", file=sys.stderr)
         return 1
@@ -45,14 +48,15 @@ def _up(stack: Stack, say: Callable[[str], None]) -> None:
         say(f"S3: SeaweedFS is up at {stack.seaweed.endpoint}")
         _write_sample(stack, say, late=False)
         stack.write_config()
-        stack.airflow.start(say)
+        if stack.airflow.start(say):
+            runs.give_up_interrupted(stack.airflow.api)
         say(f"Airflow is up: {stack.airflow.url}   login {USER} / {PASSWORD}")
         _load(stack, say)
         if _write_sample(stack, say, late=True):
             say("Late objects have arrived in yesterday's folders; the next run finds them")
             _load(stack, say)
     except KeyboardInterrupt:
-        print("\nStopping; make demo goes on from here.", file=sys.stderr)
+        print("\nStopping all that runs, within a minute; make demo goes on from here.", file=sys.stderr)
         stack.stop()
         raise SystemExit(130) from None
     report.check(stack, say)

@@ -66,6 +66,10 @@ class AirflowApi:
         runs: list[dict[str, Any]] = self.get(f"dags/{dag}/dagRuns", limit=50, order_by="-run_after")["dag_runs"]
         return runs
 
+    def give_up(self, dag: str, run_id: str, note: str) -> None:
+        """End a run as failed, whatever its tasks do."""
+        self.patch(f"dags/{dag}/dagRuns/{quote(run_id, safe='')}", {"state": "failed", "note": note})
+
     def run(self, dag: str, run_id: str) -> dict[str, Any]:
         return self.get(f"dags/{dag}/dagRuns/{quote(run_id, safe='')}")
 

@@ -91,13 +91,14 @@ class AirflowServer:
         path = os.pathsep.join([bin_folder, os.environ.get("PATH", os.defpath)])
         return kept | self.settings() | {"PATH": path}
 
-    def start(self, say: Callable[[str], None]) -> None:
-        """Start what does not run yet and wait until it is up.
+    def start(self, say: Callable[[str], None]) -> bool:
+        """Wait until all is up, and before that start it unless it runs. Returns whether it was started.
 
         Raises:
             DemoError: a part ended, or it was not up in time; with the last lines of its log.
         """
-        if not self.running:
+        runs = self.running
+        if not runs:
             self.stop()
             self._prepare(say)
             _require_free(self.port)
@@ -106,6 +107,7 @@ class AirflowServer:
                 part.start(self._command(*_PARTS[part.name]), env=self.environment(), cwd=REPOSITORY)
             (self.home / "run" / "settings.json").write_text(json.dumps(self.settings()))
         self._wait_healthy(say)
+        return not runs
 
     def stop(self) -> None:
         """Stop all parts, whoever started them."""

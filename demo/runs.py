@@ -12,18 +12,30 @@ from typing import Any
 from demo.airflow_api import AirflowApi
 from demo.options import DemoError
 
-__all__ = ["RunFailed", "begin", "error_in", "finish"]
+__all__ = ["RunFailed", "begin", "error_in", "finish", "give_up_interrupted"]
 
 _KNOWN_SECONDS = 120.0
 _SCHEDULED_SECONDS = 30.0
 _RUN_SECONDS = 1800.0
 _QUIET_SECONDS = 30.0
+_ACTIVE = frozenset({"queued", "running"})
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 _TOLD = _OVER - {"removed", "upstream_failed"} | {"up_for_retry"}
 
 
 class RunFailed(DemoError):
     """Raised when a run did not succeed; the message has the end of the failed task's log."""
+
+
+def give_up_interrupted(api: AirflowApi) -> None:
+    """End what was running when Airflow was stopped: it would take minutes to notice that nobody works on it.
+
+    Nothing is lost by that: the next run loads whatever was not published.
+    """
+    for dag in api.dags():
+        for run in api.runs(dag):
+            if run["state"] in _ACTIVE:
+                api.give_up(dag, run["dag_run_id"], "Interrupted: the demo was stopped.")
 
 
 def begin(api: AirflowApi, dags: Sequence[str], companions: Sequence[str]) -> dict[str, str]:
@@ -87,7 +99,7 @@ def _scheduled(api: AirflowApi, dag: str) -> str | None:
     deadline = time.monotonic() + _SCHEDULED_SECONDS
     while time.monotonic() < deadline:
         for run in api.runs(dag):
-            if run["state"] in ("queued", "running"):
+            if run["state"] in _ACTIVE:
                 run_id: str = run["dag_run_id"]
                 return run_id
         time.sleep(1)
