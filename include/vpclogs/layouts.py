@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 from vpclogs.partitions import LogType
@@ -69,7 +69,7 @@ _FILES = {
         r"(?:\.log\.gz|(?:\.log)?\.parquet)"
     ),
 }
-_TIME = re.compile(r"_([0-9]{8}T[0-9]{4})Z_[^_/]+$")
+_TIME = re.compile(r"_([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})Z_[^_/]+$")
 _FOLDERS_IN_WORDS = {
     LogType.VPC_DNS: "AWSLogs/<account>/vpcdnsquerylogs/<vpc id>/<year>/<month>/<day>/",
     LogType.VPC_FLOW: "AWSLogs/<account>/vpcflowlogs/<region>/<year>/<month>/<day>/ (also hourly or Hive)",
@@ -150,7 +150,8 @@ def key_time(key: str) -> datetime | None:
     """The time in the file's name, when the minutes began that it has records of; None if it has none."""
     match = _TIME.search(key)
     try:
-        return match and datetime.strptime(match[1] + "+0000", "%Y%m%dT%H%M%z")
+        year, month, day, hour, minute = map(int, match.groups()) if match else (0, 0, 0, 0, 0)
+        return datetime(year, month, day, hour, minute, tzinfo=UTC)
     except ValueError:
         return None
 

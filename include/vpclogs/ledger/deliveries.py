@@ -33,13 +33,12 @@ class DeliveryBook:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def update(self, *, since: date, fresh: date, other_logs: Collection[str]) -> int:
+    def update(self, *, since: date, other_logs: Collection[str]) -> int:
         """Count the days from ``since`` on whose objects have changed; give how many days that were.
 
-        Days from ``fresh`` on are counted in any case. ``other_logs`` are reasons to refuse
-        an object that say that it is of another kind of log.
+        ``other_logs`` are reasons to refuse an object that say that it is of another kind of log.
         """
-        days = [key for key, changed in self._changed(since).items() if changed or key[1] >= fresh]
+        days = self._changed(since)
         for log_type, day in days:
             self._count(log_type, day, other_logs)
         return len(days)
@@ -54,8 +53,8 @@ class DeliveryBook:
         with self._database.write() as connection:
             connection.execute(delete(deliveries).where(deliveries.c.day < before))
 
-    def _changed(self, since: date) -> dict[tuple[str, date], bool]:
-        """By log type and day, whether there are more or other objects than were counted."""
+    def _changed(self, since: date) -> list[tuple[str, date]]:
+        """Log types and days with more objects, or more of them dealt with, than were counted."""
         known = select(
             deliveries.c.log_type,
             deliveries.c.day,
@@ -74,7 +73,7 @@ class DeliveryBook:
         with self._database.read() as connection:
             counted = {(row.log_type, row.day): (row.objects, row.settled) for row in connection.execute(known)}
             found = {(row.log_type, row.day): (row.objects, row.settled) for row in connection.execute(now)}
-        return {key: counted.get(key) != found.get(key) for key in {**counted, **found}}
+        return [key for key in {**counted, **found} if counted.get(key) != found.get(key)]
 
     def _count(self, log_type: str, day: date, other_logs: Collection[str]) -> None:
         columns = [objects.c[name] for name in (*_PLACE, "key", "last_modified", "state", "reason", "rows", "refused")]

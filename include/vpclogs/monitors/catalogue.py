@@ -78,8 +78,9 @@ MONITORS: Final = (
         "ingest_lag",
         Severity.WARNING,
         lags,
-        finds="In each of the last three hours, 5 % of the records of a source or more took longer than "
-        "`max_lag_minutes` from their minute to the table.",
+        finds="In each of the last three hours, a tenth of the records of a source or more (in three objects or more) "
+        "took longer than `max_lag_minutes` from their minute to the table. Records of days that hourly runs do not "
+        "look for, as in a backfill, do not count.",
         why="Detections see attacks that late. The message says which part is AWS's and which is ours.",
         action="If it is ours: are hourly runs longer than an hour? Give them more workers or a bigger pool. If it is "
         "AWS's: nothing can be done; look at the AWS Health Dashboard.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -119,9 +119,14 @@ def _dropped(scene: Scene, place: Place, traits: Sequence[Any]) -> Iterator[Sigh
         )
 
 
-def _last_whole_days(scene: Scene, place: Place) -> dict[Any, date]:
+def _last_whole_days(scene: Scene, place: Place) -> dict[tuple[str | None, str | None], date]:
     """By account and region the last day before today with enough records to tell."""
-    hours = scene.hours[(scene.hours["source"] == place.source) & (scene.hours["day"] < scene.now.date())]
-    days = hours.groupby(["account", "region", "day"])["rows"].sum()
-    enough = days[days >= _FEWEST_RECORDS].reset_index("day")
-    return dict(enough.groupby(level=["account", "region"])["day"].max())
+    midnight = datetime.combine(scene.now.date(), time(), UTC)
+    last: dict[tuple[str | None, str | None], date] = {}
+    for back in range(_NEWS.days + 1, 0, -1):
+        begin = midnight - timedelta(days=back)
+        *_, regions, _, _ = scene.grids[LogType(place.log_type)].between(begin, begin + timedelta(days=1)).levels()
+        for one, rows in zip(regions.places, regions.rows.sum(axis=1), strict=True):
+            if one.source == place.source and rows >= _FEWEST_RECORDS:
+                last[one.account, one.region] = begin.date()
+    return last

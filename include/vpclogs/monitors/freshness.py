@@ -67,14 +67,10 @@ def _waiting(scene: Scene) -> Iterator[Sighting]:
 
 def _known_places(scene: Scene, found: Iterable[Place]) -> set[Place]:
     """Every place that delivered in the last days, and the found: so that all of an account means all."""
-    recent = scene.hours[scene.hours["hour"] >= scene.now - _RECENT]
-    names = recent[["log_type", "source", "account", "region", "scope"]].drop_duplicates()
     known = set(found)
-    for name in names.itertuples(index=False, name=None):
-        place: Place | None = Place(*name)
-        while place is not None:
-            known.add(place)
-            place = place.parent
+    for grid in scene.grids.values():
+        for level in grid.between(scene.now - _RECENT, scene.now + HOUR).levels():
+            known.update(p for p, objects in zip(level.places, level.objects, strict=True) if objects.any())
     return known
 
 

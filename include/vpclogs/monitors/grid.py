@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from vpclogs.monitors.places import Place
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["HOUR", "Grid", "floor_hour"]
 
@@ -22,7 +19,7 @@ HOUR: Final = timedelta(hours=1)
 Counts = npt.NDArray[np.int64]
 """Places x hours."""
 
-_COUNTS: Final = ("objects", "settled", "rows", "refused")
+_COUNTS: Final = ("objects", "settled", "refused_objects", "rows", "refused")
 
 
 def floor_hour(time: datetime) -> datetime:
@@ -34,32 +31,34 @@ def floor_hour(time: datetime) -> datetime:
 class Grid:
     """Counts of deliveries from ``start`` on, hour by hour.
 
-    ``objects`` were delivered and of these ``settled`` dealt with; ``rows`` and
-    ``refused`` are records of settled objects.
+    ``objects`` were delivered and of these ``settled`` dealt with, some as
+    ``refused_objects``; ``rows`` and ``refused`` are records of settled objects.
     """
 
     start: datetime
     places: tuple[Place, ...]
     objects: Counts
     settled: Counts
+    refused_objects: Counts
     rows: Counts
     refused: Counts
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, start: datetime, end: datetime) -> Grid:
-        """From deliveries (see `Scene.hours`) of one log type, the hours of ``start`` to ``end`` (exclusive)."""
-        hours = max(0, int((end - start) / HOUR))
-        column = ((frame["hour"] - start) // HOUR).to_numpy(np.int64)
-        frame = frame[(column >= 0) & (column < hours)]
-        column = column[(column >= 0) & (column < hours)]
-        names = list(frame[["log_type", "source", "account", "region", "scope"]].itertuples(index=False, name=None))
-        places = tuple(dict.fromkeys(names))
-        row = _codes(names, places)
-        counts = {}
-        for name in _COUNTS:
-            counts[name] = np.zeros((len(places), hours), np.int64)
-            np.add.at(counts[name], (row, column), frame[name].to_numpy(np.int64))
-        return cls(start, tuple(Place(*name) for name in places), **counts)
+    def of(cls, counts: Iterable[tuple[Place, Any]], start: datetime, hours: int) -> Grid:
+        """From the ledger's counts (see the table ``deliveries``), each with its place; others' hours are left out."""
+        numbers: dict[Place, int] = {}
+        cells, values = [], []
+        for place, row in counts:
+            hour = int((row.hour - start) / HOUR)
+            if 0 <= hour < hours:
+                cells.append((numbers.setdefault(place, len(numbers)), hour))
+                # another log under the same prefix has a rhythm of its own, which is no concern of ours
+                mine = (row.objects - row.other_logs, row.settled - row.other_logs)
+                values.append((*mine, row.refused_objects, row.rows, row.refused))
+        totals = np.zeros((len(_COUNTS), len(numbers), hours), np.int64)
+        for total, column in zip(totals, zip(*values, strict=True), strict=bool(values)):
+            np.add.at(total, tuple(zip(*cells, strict=True)), column)
+        return cls(start, tuple(numbers), *totals)
 
     @property
     def hours(self) -> int:
@@ -86,26 +85,36 @@ class Grid:
         """When an hour begins."""
         return self.start + hour * HOUR
 
+    def between(self, first: datetime, last: datetime) -> Grid:
+        """The whole hours from ``first`` to ``last`` (exclusive), as far as it has them."""
+        begin = max(0, int(np.ceil((first - self.start) / HOUR)))
+        end = max(begin, int((last - self.start) // HOUR))
+        return Grid(self.at(begin), self.places, *(counts[:, begin:end] for counts in self._counts()))
+
     def only(self, wanted: Sequence[bool] | npt.NDArray[np.bool_]) -> Grid:
         """Some of the places."""
         mask = np.array(wanted, np.bool_)
         places = tuple(place for place, want in zip(self.places, wanted, strict=True) if want)
-        return Grid(self.start, places, *(getattr(self, name)[mask] for name in _COUNTS))
+        return Grid(self.start, places, *(counts[mask] for counts in self._counts()))
 
     def wider(self) -> Grid | None:
         """The sums over the next wider places, or None at the sources."""
         parents = [place.parent for place in self.places]
-        if not parents or parents[0] is None:
+        numbers: dict[Place, int] = {}
+        rows = [numbers.setdefault(place, len(numbers)) for place in parents if place is not None]
+        if not rows:
             return None
-        places = tuple(dict.fromkeys(parents))
-        row = _codes(parents, places)
-        counts = {}
-        for name in _COUNTS:
-            counts[name] = np.zeros((len(places), self.hours), np.int64)
-            np.add.at(counts[name], row, getattr(self, name))
-        return Grid(self.start, tuple(place for place in places if place is not None), **counts)
+        totals = np.zeros((len(_COUNTS), len(numbers), self.hours), np.int64)
+        for total, counts in zip(totals, self._counts(), strict=True):
+            np.add.at(total, rows, counts)
+        return Grid(self.start, tuple(numbers), *totals)
 
+    def levels(self) -> Iterable[Grid]:
+        """Itself and all wider ones."""
+        level: Grid | None = self
+        while level is not None:
+            yield level
+            level = level.wider()
 
-def _codes(names: Sequence[object], distinct: Sequence[object]) -> npt.NDArray[np.int64]:
-    number = {name: index for index, name in enumerate(distinct)}
-    return np.array([number[name] for name in names], np.int64)
+    def _counts(self) -> list[Counts]:
+        return [getattr(self, name) for name in _COUNTS]

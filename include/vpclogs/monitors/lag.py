@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from vpclogs.audits.check import percent
 from vpclogs.monitors.monitor import Sighting
 from vpclogs.monitors.places import Place
 from vpclogs.monitors.scene import Scene
@@ -16,7 +17,8 @@ __all__ = ["LAG_HOURS", "lags", "quantile"]
 LAG_HOURS = 3
 """Hours that must all be slow: what arrives at once after an outage is late, and over."""
 
-_FEWEST = 5  # objects in an hour
+_LATE_SHARE = 0.1  # of the records of each hour: a late object or two are nobody's fault
+_FEWEST_LATE = 3  # objects of each hour
 
 
 def lags(scene: Scene) -> Iterator[Sighting]:
@@ -24,9 +26,13 @@ def lags(scene: Scene) -> Iterator[Sighting]:
     for (log_type, source), frame in scene.loaded.groupby(["log_type", "source"]):
         limit = scene.limits(str(source)).max_lag_minutes
         ages = (scene.now - frame["published"]).dt.total_seconds() // 3600
-        hours = [frame[ages == back] for back in range(LAG_HOURS)]
-        if all(len(one) >= _FEWEST and _minutes(one, "time", "published", 0.95) > limit for one in hours):
+        if all(_late(frame[ages == back], limit) for back in range(LAG_HOURS)):
             yield Sighting(Place(str(log_type), str(source)), _message(frame, str(log_type), str(source), limit))
+
+
+def _late(frame: pd.DataFrame, limit: int) -> bool:
+    late = (frame["published"] - frame["time"]).dt.total_seconds() > 60 * limit
+    return int(late.sum()) >= _FEWEST_LATE and frame["rows"][late].sum() > _LATE_SHARE * frame["rows"].sum()
 
 
 def _message(frame: pd.DataFrame, log_type: str, source: str, limit: int) -> str:
@@ -38,7 +44,10 @@ def _message(frame: pd.DataFrame, log_type: str, source: str, limit: int) -> str
             ("from S3 to table, by us,", "delivered", "published"),
         )
     ]
-    return f"{log_type} of the source {source} is slow, p95 above {limit} min for {LAG_HOURS} hours: {'; '.join(parts)}"
+    slow = (
+        f"more than {percent(_LATE_SHARE)} of its records took over {limit} min in each of the last {LAG_HOURS} hours"
+    )
+    return f"{log_type} of the source {source}: {slow}; {', '.join(parts)}"
 
 
 def _minutes(frame: pd.DataFrame, begin: str, end: str, share: float) -> float:

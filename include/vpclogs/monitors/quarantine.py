@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from vpclogs.audits.check import percent
-from vpclogs.monitors.grid import HOUR
+from vpclogs.monitors.grid import Grid
 from vpclogs.monitors.monitor import Sighting, span
 from vpclogs.monitors.places import Place, widest
 from vpclogs.monitors.scene import Scene
 
 __all__ = ["refused_objects", "refused_records"]
 
-_PLACE = ["log_type", "source", "account", "region", "scope"]
 _RECENT = (3, 48)  # hours: for a fault that has just begun, and for one that is rare
 _FEWEST_RECORDS = 1000
 
@@ -39,16 +39,16 @@ def refused_records(scene: Scene) -> Iterator[Sighting]:
     """Places where a larger share of the records is refused than before."""
     found: dict[Place, _Share] = {}
     judged: set[Place] = set()
-    for length in range(2, len(_PLACE) + 1):
-        usual = _usual_shares(_before(scene), _PLACE[:length])
-        for hours in _RECENT:
-            sums = _since(scene, hours).groupby(_PLACE[:length])[["rows", "refused"]].sum()
-            for name, rows, refused in sums.itertuples(name=None):
-                place = Place(*name)
-                judged.add(place)
-                share = _Share(int(refused), int(rows + refused), hours, usual.get(name, 0.0))
-                if _rising(scene, place, share):
-                    found.setdefault(place, share)
+    for grid in scene.grids.values():
+        for level in grid.levels():
+            usual = _usual_shares(level)
+            for hours in _RECENT:
+                refused, records = level.refused[:, -hours:].sum(axis=1), level.records[:, -hours:].sum(axis=1)
+                for row, place in enumerate(level.places):
+                    judged.add(place)
+                    share = _Share(int(refused[row]), int(records[row]), hours, float(usual[row]))
+                    if _rising(scene, place, share):
+                        found.setdefault(place, share)
     for place, share in widest(found, judged).items():
         usually = f"usually it is {percent(share.usual)}" if share.usual else "usually it is none"
         yield Sighting(
@@ -60,36 +60,38 @@ def refused_records(scene: Scene) -> Iterator[Sighting]:
 
 def refused_objects(scene: Scene) -> Iterator[Sighting]:
     """Sources of which more objects are refused whole than before."""
-    recent, before = _since(scene, max(_RECENT)), _before(scene)
-    daily = before.groupby(["source", "day"])["refused_objects"].sum().groupby("source").median()
-    for (log_type, source), frame in recent.groupby(["log_type", "source"]):
-        limits = scene.limits(str(source))
-        count, usual = int(frame["refused_objects"].sum()), 2 * float(daily.get(source, 0.0))
-        if count >= limits.min_refused_objects and count > limits.quarantine_rise * usual:
-            most = frame.groupby(["account", "region"])["refused_objects"].sum().nlargest(3)
-            named = most[most > 0].reset_index().itertuples(index=False, name=None)
-            where = ", ".join(f"{account} {region} ({n})" for account, region, n in named)
-            yield Sighting(
-                Place(str(log_type), str(source)),
-                f"{log_type} of the source {source}: {count} objects of the last two days are refused whole: {where}; "
-                f"usually it {f'is about {usual:.0f}' if usual >= 1 else 'is none'}",
-            )
+    for grid in scene.grids.values():
+        *_, accounts, sources = grid.levels() if grid.places else (grid, grid)
+        daily = np.median(_by_day(sources.refused_objects), axis=1)
+        for row, place in enumerate(sources.places):
+            limits = scene.limits(place.source)
+            count = int(sources.refused_objects[row, -_RECENT[1] :].sum())
+            usual = float(daily[row]) * _RECENT[1] / 24
+            if count >= limits.min_refused_objects and count > limits.quarantine_rise * usual:
+                yield Sighting(place, _objects_message(place, count, usual, accounts))
 
 
-def _since(scene: Scene, hours: int) -> pd.DataFrame:
-    return scene.hours[scene.hours["hour"] >= scene.now - hours * HOUR]
+def _objects_message(place: Place, count: int, usual: float, accounts: Grid) -> str:
+    counts = accounts.refused_objects[:, -_RECENT[1] :].sum(axis=1)
+    parts = sorted(zip(counts.tolist(), accounts.places, strict=True), reverse=True)
+    where = ", ".join(f"{part.account} ({n})" for n, part in parts[:3] if n and part.source == place.source)
+    usually = f"usually it is about {usual:.0f}" if usual >= 1 else "usually it is none"
+    return f"{place.label}: {count} objects of the last two days are refused whole: account {where}; {usually}"
 
 
-def _before(scene: Scene) -> pd.DataFrame:
-    return scene.hours[scene.hours["hour"] < scene.now - max(_RECENT) * HOUR]
+def _by_day(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Sums of whole days before the recent hours: places x days."""
+    before = counts[:, : -_RECENT[1]]
+    days = before.shape[1] // 24
+    sums: npt.NDArray[np.int64] = before[:, before.shape[1] - 24 * days :].reshape(len(counts), days, 24).sum(axis=2)
+    return sums
 
 
-def _usual_shares(before: pd.DataFrame, columns: list[str]) -> Mapping[Any, float]:
-    """The median of the days' shares, by place."""
-    days = before.groupby([*columns, "day"])[["rows", "refused"]].sum()
-    days = days[days["rows"] + days["refused"] > 0]
-    shares = days["refused"] / (days["rows"] + days["refused"])
-    return dict(shares.groupby(columns).median())
+def _usual_shares(level: Grid) -> npt.NDArray[np.float64]:
+    """The median of the shares of days with records, by place."""
+    refused, records = _by_day(level.refused).T, _by_day(level.records).T
+    shares = pd.DataFrame(refused / np.where(records > 0, records, 1)).where(records > 0)
+    return shares.median().fillna(0.0).to_numpy(np.float64)
 
 
 def _rising(scene: Scene, place: Place, share: _Share) -> bool:

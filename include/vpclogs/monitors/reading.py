@@ -11,11 +11,11 @@ import pandas as pd
 from vpclogs.audits.case import OTHER_LOGS
 from vpclogs.layouts import key_time
 from vpclogs.ledger import Ledger
-from vpclogs.ledger.tables import deliveries
 from vpclogs.monitors.coverage import find_uncovered
 from vpclogs.monitors.drift import traits_in
-from vpclogs.monitors.grid import HOUR
+from vpclogs.monitors.grid import HOUR, Grid, floor_hour
 from vpclogs.monitors.lag import LAG_HOURS
+from vpclogs.monitors.places import Place
 from vpclogs.monitors.scene import Scene, Uncovered
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
 from vpclogs.settings import Settings
@@ -27,15 +27,13 @@ if TYPE_CHECKING:
 __all__ = ["read_scene", "read_uncovered"]
 
 _LOADED = ["log_type", "source", "time", "delivered", "published", "rows"]
-_PLACE = ["source", "account", "region"]
-_VPC_KEY = ["log_type", "account", "scope"]
 
 
 def read_scene(ledger: Ledger, settings: Settings, *, now: datetime, uncovered: Sequence[Uncovered] = ()) -> Scene:
     """What the ledger knows at ``now``. Brings the ledger's counts by hour and its traits up to date first."""
     since = now.date() - timedelta(days=settings.monitors.learn_days + 2)
     lookback = max(source.lookback_days for source in settings.sources)
-    ledger.deliveries.update(since=since, fresh=now.date() - timedelta(days=1), other_logs=OTHER_LOGS)
+    ledger.deliveries.update(since=since, other_logs=OTHER_LOGS)
     ledger.deliveries.prune(since - timedelta(days=7))
     _learn_traits(ledger, now, since)
     looks = {
@@ -46,7 +44,7 @@ def read_scene(ledger: Ledger, settings: Settings, *, now: datetime, uncovered: 
     return Scene(
         now=now,
         settings=settings,
-        hours=_hours(ledger, read, since),
+        grids=_grids(ledger, settings, read, now),
         loaded=_loaded(ledger, settings, now, now.date() - timedelta(days=lookback + 1)),
         waiting=[row for row in ledger.watching.waiting(since=since) if read(row.source, row.account, row.region)],
         traits=[row for row in ledger.traits.all() if read(row.source, row.account, row.region)],
@@ -67,33 +65,39 @@ class _Reads:
 
     def __init__(self, settings: Settings) -> None:
         self._sources = {source.name: source for source in settings.sources}
+        self._known: dict[tuple[str, str, str], bool] = {}
 
     def __call__(self, source: str, account: str, region: str) -> bool:
-        one = self._sources.get(source)
-        if one is None or not one.covers_account(account):
-            return False
-        return region == UNKNOWN_REGION or one.covers_region(region)
+        place = (source, account, region)
+        if place not in self._known:
+            one = self._sources.get(source)
+            self._known[place] = (
+                one is not None
+                and one.covers_account(account)
+                and (region == UNKNOWN_REGION or one.covers_region(region))
+            )
+        return self._known[place]
 
 
-def _hours(ledger: Ledger, read: _Reads, since: date) -> pd.DataFrame:
-    frame = _frame(ledger.deliveries.hours(since), [column.name for column in deliveries.columns])
-    # another log under the same prefix has a rhythm of its own, which is no concern of ours
-    frame["objects"] -= frame["other_logs"]
-    frame["settled"] -= frame["other_logs"]
-    frame = _where_they_are_now(frame[frame["objects"] > 0])
-    places = frame[_PLACE].drop_duplicates()
-    wanted = [read(*place) for place in places.itertuples(index=False, name=None)]
-    return frame.merge(places[wanted], on=_PLACE)
+def _grids(ledger: Ledger, settings: Settings, read: _Reads, now: datetime) -> dict[LogType, Grid]:
+    hours = 24 * (settings.monitors.learn_days + 1)
+    start = floor_hour(now) - (hours - 1) * HOUR
+    counts = ledger.deliveries.hours(start.date() - timedelta(days=1))
+    homes = _homes(counts)
+    found: dict[str, list[tuple[Place, Any]]] = {log_type: [] for log_type in LogType}
+    for row in counts:
+        source, region = homes.get((row.log_type, row.account, row.scope), (row.source, row.region))
+        if read(source, row.account, region):
+            found[row.log_type].append((Place(row.log_type, source, row.account, region, row.scope), row))
+    return {log_type: Grid.of(found[log_type], start, hours) for log_type in LogType}
 
 
-def _where_they_are_now(frame: pd.DataFrame) -> pd.DataFrame:
-    """A VPC is where its newest objects are: its region may have been unknown before, its source renamed."""
-    known = frame[frame["region"] != UNKNOWN_REGION].sort_values("hour").drop_duplicates(_VPC_KEY, keep="last")
-    joined = frame.merge(known[[*_VPC_KEY, "region", "source"]], on=_VPC_KEY, how="left", suffixes=("", "_now"))
-    named = joined["scope"] != ""
-    for column in ("region", "source"):
-        joined[column] = joined[f"{column}_now"].where(named).fillna(joined[column])
-    return joined.drop(columns=["region_now", "source_now"])
+def _homes(counts: Sequence[Any]) -> dict[tuple[str, str, str], tuple[str, str]]:
+    """Source and region by VPC or flow log, of its newest objects: the region may have been unknown before, the
+    source renamed."""
+    named = (row for row in counts if row.scope and row.region != UNKNOWN_REGION)
+    newest = sorted(named, key=lambda row: row.hour)
+    return {(row.log_type, row.account, row.scope): (row.source, row.region) for row in newest}
 
 
 def _loaded(ledger: Ledger, settings: Settings, now: datetime, days: date) -> pd.DataFrame:
@@ -104,7 +108,10 @@ def _loaded(ledger: Ledger, settings: Settings, now: datetime, days: date) -> pd
         if row.source in lookbacks and row.last_modified.date() - row.day <= lookbacks[row.source]:
             time = key_time(row.key) or row.last_modified
             rows.append((row.log_type, row.source, time, row.last_modified, row.settled_at, row.rows))
-    return _frame(rows, _LOADED)
+    frame = pd.DataFrame.from_records(rows, columns=_LOADED)
+    for name in ("time", "delivered", "published"):
+        frame[name] = pd.to_datetime(frame[name], utc=True)
+    return frame
 
 
 def _learn_traits(ledger: Ledger, now: datetime, since: date) -> None:
@@ -117,15 +124,3 @@ def _learn_traits(ledger: Ledger, now: datetime, since: date) -> None:
         newest = staged_at if newest is None else max(newest, staged_at)
     if newest is not None:
         ledger.traits.keep(seen, staged_at=newest, now=now)
-
-
-def _frame(rows: Sequence[Any], columns: Sequence[str]) -> pd.DataFrame:
-    """A frame with the columns, also of no rows; times are aware UTC, days are dates."""
-    frame = pd.DataFrame.from_records([tuple(row) for row in rows], columns=list(columns))
-    for name in ("hour", "time", "delivered", "published"):
-        if name in frame:
-            frame[name] = pd.to_datetime(frame[name], utc=True)
-    for name in ("objects", "settled", "other_logs", "refused_objects", "rows", "refused"):
-        if name in frame:
-            frame[name] = frame[name].astype("int64")
-    return frame

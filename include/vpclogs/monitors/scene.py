@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.ledger.watching import Look
-from vpclogs.monitors.grid import HOUR, Grid, floor_hour
+from vpclogs.monitors.grid import Grid
 from vpclogs.monitors.places import Place
 from vpclogs.partitions import LogType, Partition
 from vpclogs.settings import Settings
@@ -34,21 +34,19 @@ class Uncovered:
     example: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
-    """What is known at ``now``. The frames' columns:
+    """What is known at ``now`` of the sources that are configured.
 
-    * ``hours``: log_type, source, account, region, scope, day, hour, objects, settled,
-      refused_objects, rows, refused; of the sources that are configured
-    * ``loaded``: log_type, source, time (of the records), delivered, published, rows
-
-    ``waiting`` has log_type, source, account, region, scope, day, objects (a number) and
-    oldest (a time); ``traits`` are as in the ledger; ``looks`` by log type, oldest first.
+    ``grids`` have the counts of the learning time up to now. ``loaded`` are objects that
+    were published lately: log_type, source, time (of the records), delivered, published,
+    rows. ``waiting`` are objects that were not, counted: log_type, source, account, region,
+    scope, day, objects, oldest (a time). ``traits`` are as in the ledger, ``looks`` oldest first.
     """
 
     now: datetime
     settings: Settings
-    hours: pd.DataFrame
+    grids: Mapping[LogType, Grid]
     loaded: pd.DataFrame
     waiting: Sequence[Any] = ()
     traits: Sequence[Any] = ()
@@ -70,10 +68,9 @@ class Scene:
         return max((look.until for look in self.looks.get(log_type, ())), default=None)
 
     def grid(self, log_type: LogType, end: datetime) -> Grid:
-        """The counts of a log type by place and hour, of the learning time before the hour of ``end``."""
-        last = floor_hour(end)
-        start = last - 24 * self.settings.monitors.learn_days * HOUR
-        return Grid.of(self.hours[self.hours["log_type"] == log_type], start, last)
+        """The counts of a log type up to the hour of ``end``."""
+        grid = self.grids[log_type]
+        return grid.between(grid.start, end)
 
     def unlisted(self, place: Place) -> bool:
         """Whether the newest listing could not look into the place, or into all of it."""

@@ -20,7 +20,7 @@ __all__ = ["silences"]
 
 # AWS delivers a file some five to ten minutes after the minutes that it is of, at times later.
 _DELIVERY = timedelta(minutes=30)
-_SUCCESSOR_BEGAN = 24  # hours before the last delivery, at most
+_SUCCESSOR_BEGAN = 24  # hours before the last delivery, at most; compared are the 24 hours after it
 _SUCCESSOR_SIZE = 3  # times bigger or smaller
 
 
@@ -45,12 +45,10 @@ def _listed(grid: Grid, scene: Scene) -> Grid:
 
 def _gaps(grid: Grid) -> dict[Place, Gap]:
     gaps: dict[Place, Gap] = {}
-    level: Grid | None = grid
-    while level is not None:
+    for level in grid.levels():
         for place, objects in zip(level.places, level.objects, strict=True):
             if (gap := current_gap(objects > 0, level.first_slot)) is not None:
                 gaps[place] = gap
-        level = level.wider()
     return gaps
 
 
@@ -82,7 +80,7 @@ def _successor(place: Place, gap: Gap, grid: Grid, gaps: Mapping[Place, Gap]) ->
     for other in beside:
         began, last = gaps[other].first, gaps[other].last
         if gap.last - _SUCCESSOR_BEGAN <= began and last > gap.last:
-            hours = np.arange(max(began, gap.last + 1), last + 1)
+            hours = np.arange(max(began, gap.last + 1), min(last, gap.last + 24) + 1)
             if _as_big(grid, other, hours, place):
                 return other
     return None

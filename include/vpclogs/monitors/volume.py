@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -77,50 +78,46 @@ def _unusual(scene: Scene, test: _Test) -> Iterator[tuple[Place, _Level, datetim
         seen = scene.seen_until(log_type)
         if seen is None:
             continue
-        judged = dict(_levels(scene.grid(log_type, seen - _SETTLES), scene))
+        judged = _levels(scene, log_type, seen - _SETTLES)
         found = {place: level for place, level in judged.items() if test(level, scene.limits(place.source))}
         for place, level in widest(found, judged).items():
             yield place, level, floor_hour(seen - _SETTLES)
 
 
-def _levels(grid: Grid, scene: Scene) -> Iterator[tuple[Place, _Level]]:
+@lru_cache(maxsize=len(LogType))  # both monitors look at them
+def _levels(scene: Scene, log_type: LogType, end: datetime) -> dict[Place, _Level]:
     """The levels of all places that can be judged.
 
     Hours without a delivery, or with objects that wait, say nothing about volume, and a
     place that is new has nothing to be compared with: neither counts in its account either.
     """
+    grid = scene.grid(log_type, end)
+    levels: dict[Place, _Level] = {}
     if grid.hours < WEEK * _FEWEST_WEEKS:
-        return
+        return levels
     complete = grid.complete
     old = (grid.objects[:, : grid.hours - WEEK * _FEWEST_WEEKS] > 0).any(axis=1)
-    level: Grid | None = grid.only(np.array(old & complete[:, -_WINDOW:].all(axis=1)))
-    while level is not None:
-        for row, place in enumerate(level.places):
+    for level in grid.only(np.array(old & complete[:, -_WINDOW:].all(axis=1))).levels():
+        for place, found in zip(level.places, _judge(level), strict=True):
             least = _WINDOW * scene.limits(place.source).min_hourly_records
-            found = _level(level.records[row].astype(np.float64), level.complete[row])
-            if found is not None and found.low >= least:
-                yield place, found
-        level = level.wider()
+            if found.weeks >= _FEWEST_WEEKS and found.low >= least:
+                levels[place] = found
+    return levels
 
 
-def _level(records: Values, complete: npt.NDArray[np.bool_]) -> _Level | None:
-    sums = pd.Series(records).where(complete).rolling(_WINDOW).sum()  # none where an hour is not complete
-    logs = pd.Series(np.log(sums.where(sums > 0)))
-    last = len(sums) - 1
-    weeks = []
-    for end in range(last - WEEK, _WINDOW, -WEEK):
-        # an hour to both sides: clocks change, and with them the rhythm of an office
-        around = logs.iloc[end - 1 : end + 2].dropna()
-        if len(around):
-            weeks.append((around.min(), around.max()))
-    if len(weeks) < _FEWEST_WEEKS:
-        return None
-    change = (logs - logs.shift(WEEK)).dropna()
+def _judge(grid: Grid) -> list[_Level]:
+    """The level of each place; a place without history has no weeks."""
+    records = pd.DataFrame(grid.records.T.astype(np.float64))
+    sums = records.where(grid.complete.T).rolling(_WINDOW).sum()  # none where an hour is not complete
+    logs = pd.DataFrame(np.log(sums.where(sums > 0)))
+    change = logs - logs.shift(WEEK)
     spread = 1.4826 * (change - change.median()).abs().median() / np.sqrt(2)
-    return _Level(
-        now=float(sums.iloc[-1]),
-        low=float(np.exp(np.median([low for low, _ in weeks]))),
-        high=float(np.exp(max(high for _, high in weeks))),
-        spread=max(_LEAST_SPREAD, float(np.nan_to_num(spread))),
-        weeks=len(weeks),
-    )
+    lows, highs = [], []
+    for end in range(len(logs) - 1 - WEEK, _WINDOW, -WEEK):
+        # an hour to both sides: clocks change, and with them the rhythm of an office
+        around = logs.iloc[end - 1 : end + 2]
+        lows.append(around.min())
+        highs.append(around.max())
+    low, high = np.exp(pd.DataFrame(lows).median()), np.exp(pd.DataFrame(highs).max())
+    columns = zip(sums.iloc[-1], low, high, spread.fillna(0), pd.DataFrame(lows).count(), strict=True)
+    return [_Level(now, low, high, max(_LEAST_SPREAD, spread), int(weeks)) for now, low, high, spread, weeks in columns]
