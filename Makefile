@@ -20,7 +20,7 @@ help: ## show this list
 setup: ## make .venv from the locked requirements (the others do it by themselves)
 	@.ci/setup
 
-demo: setup ## S3 server, sample logs, Airflow: load them, show counts and queries (about 5 minutes)
+demo: setup ## S3 server, sample logs, Airflow: load them, show counts and queries (some minutes)
 	@$(BIN)/python -m demo up
 
 demo-down: setup ## stop what the demo started; `rm -r var/demo` forgets its data

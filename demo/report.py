@@ -58,13 +58,13 @@ S3        {stack.seaweed.endpoint}   (SeaweedFS, loopback only)
 Data      {folder}: settings vpclogs.yaml, ledger.db, warehouse/, logs/
 
 What to try next
-  . {folder}/env; export PATH="$PWD/.venv/bin:$PATH"    so that vpclogs and airflow in this shell mean the demo
-  vpclogs status                                  every partition, its state and counts
+  . {folder}/env; export PATH="$PWD/.venv/bin:$PATH"   # vpclogs and airflow in this shell now mean the demo
+  vpclogs status                                  # every partition, its state and counts
   vpclogs query "select reason, count(*) from quarantine group by all order by 2 desc"
-  airflow dags trigger vpc_dns_hourly             again: nothing is loaded twice
-  Rerun a partition: in the UI trigger vpc_dns_partition with {partition}
-  Break something: put a file of your own under AWSLogs/ and trigger vpc_dns_hourly; it ends in quarantine, not lost
-  make demo-down                                  stops it all; make demo starts it again where it was
+  vpclogs rerun --log-type vpc_dns '{partition}'
+                                                  # rebuilds one partition from S3; the counts stay the same
+  Put a file of your own under AWSLogs/ and trigger vpc_dns_hourly in the UI: it ends in quarantine, not lost
+  make demo-down                                  # stops it all; make demo starts it again where it was
 """)
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from demo.airflow_server import AirflowServer, choose_port
+from demo.airflow_server import PASSWORD, USER, AirflowServer, choose_port
 from demo.options import DemoError, Options
 from demo.sample import Sample, Truth
 from demo.seaweed import READER, Seaweed
@@ -30,6 +30,12 @@ catalog:
   type: sql
   uri: sqlite:///catalog.db
   warehouse: file://warehouse
+
+# For vpclogs rerun and backfill, which start runs in Airflow.
+airflow:
+  url: {url}
+  username: {user}
+  password: {password}
 
 limits:
   batch_objects: 60   # small, so that even this sample is shared out to several tasks
@@ -129,7 +135,17 @@ class Stack:
     def write_config(self) -> None:
         """The configuration, and a file to be sourced by a shell that wants to use this demo."""
         lookback = self._lookback(self.sample.days[0])
-        self.config.write_text(_CONFIG.format(bucket=BUCKET, connection=CONNECTION, lookback=lookback))
+        self.config.touch(mode=0o600)
+        self.config.write_text(
+            _CONFIG.format(
+                url=self.airflow.url,
+                user=USER,
+                password=PASSWORD,
+                bucket=BUCKET,
+                connection=CONNECTION,
+                lookback=lookback,
+            )
+        )
         lines = [f"export {name}='{value}'" for name, value in self.airflow.settings().items()]
         env_file = self.folder / "env"
         env_file.touch(mode=0o600)
