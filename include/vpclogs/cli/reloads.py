@@ -78,7 +78,7 @@ def follow(runs: PartitionRuns, keys: Sequence[str], *, at_once: int, wait: bool
             for run in runs.ended():
                 failed += _tell(run)
     except KeyboardInterrupt:
-        say(f"\nstopped: {many(len(runs.under_way), 'run')} that have started go on in Airflow")
+        say(f"\nstopped; still under way in Airflow: {', '.join(runs.under_way) or 'nothing'}")
         raise
     return failed
 
@@ -122,7 +122,7 @@ def show_plan(plan: BackfillPlan) -> None:
     rows = [[one.partition.key, one.state, one.objects, one.pending, one.bytes] for one in plan.work]
     print_table(["partition", "state", "objects", "not loaded", "bytes"], rows)
     say(
-        f"{many(len(plan.work), 'partition')} to reload, {many(plan.done, 'more is', 'more are')} complete; "
+        f"{many(len(plan.work), 'partition')} to reload, {plan.done} left out as complete; "
         f"{many(plan.objects, 'object')}, {megabytes(plan.bytes)}, {many(plan.batches, 'batch', 'batches')}"
     )
     say(f"S3 requests of the runs: about {plan.requests_to_list} to list, {plan.requests_to_read} to read")
