@@ -98,6 +98,15 @@ class Publisher:
                 self._completer.complete(intent)
         raise PublishConflict(f"{log_type} has had an open publish all the time; try again later")
 
+    def require_current_ledger(self, log_type: LogType) -> None:
+        """Complete the open intent, and make sure that the ledger is as new as the tables.
+
+        Raises:
+            LedgerMismatch: a table holds a publish that the ledger does not know.
+        """
+        self.complete_open(log_type)
+        self._completer.bases(log_type)
+
     def _ends_by_itself(self, intent: Intent) -> bool:
         for attempt in range(_PATIENCE):
             self._sleep(backoff(attempt))

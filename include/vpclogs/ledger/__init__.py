@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vpclogs.ledger.alerts import AlertBook
+from vpclogs.ledger.certificates import CertificateBook
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.deliveries import DeliveryBook
 from vpclogs.ledger.intents import IntentBook
@@ -32,3 +33,4 @@ class Ledger:
         self.alerts = AlertBook(database)
         self.pruning = PruningBook(database)
         self.statistics = StatisticsBook(database)
+        self.certificates = CertificateBook(database)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vpclogs.pipeline import Pipeline
     from vpclogs.settings import UpkeepSettings
 
-__all__ = ["RETENTION_PROPERTY", "Pruned", "Retired", "prune", "retire"]
+__all__ = ["RETENTION_PROPERTY", "Pruned", "Retired", "first_refused", "prune", "retire"]
 
 RETENTION_PROPERTY = "vpclogs.retention"
 """In the summary of a snapshot: the first day that is kept."""
@@ -61,7 +61,7 @@ def retire(pipeline: Pipeline, *, dry_run: bool = False) -> Retired:
     done = Retired()
     for log_type in LogType:
         first = upkeep.first_kept_day(log_type, today)
-        for name, since in ((QUARANTINE, _first_refused(upkeep, log_type, today)), (log_type.value, first)):
+        for name, since in ((QUARANTINE, first_refused(upkeep, log_type, today)), (log_type.value, first)):
             if since is not None:
                 count = _delete(pipeline, name, log_type, since, dry_run=dry_run, sleep=time.sleep)
                 done.partitions[name] = done.partitions.get(name, 0) + count
@@ -86,7 +86,7 @@ def prune(pipeline: Pipeline) -> Pruned:
     return Pruned(publishes, runs, ledger.pruning.findings(before))
 
 
-def _first_refused(upkeep: UpkeepSettings, log_type: LogType, today: date) -> date | None:
+def first_refused(upkeep: UpkeepSettings, log_type: LogType, today: date) -> date | None:
     """The first day of which the quarantine is kept: as long as the log, or shorter."""
     first, days = upkeep.first_kept_day(log_type, today), upkeep.retention_days.quarantine
     if days is None:

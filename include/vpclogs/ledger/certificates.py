@@ -1,0 +1,165 @@
+"""Certificates: where all of a partition went, held against what the tables hold."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+
+from vpclogs.audits.finding import Finding
+from vpclogs.ledger.database import Database
+from vpclogs.ledger.intents import open_within
+from vpclogs.ledger.objects import log_object
+from vpclogs.ledger.partitions import Certificate
+from vpclogs.ledger.tables import certificates, findings, objects, partitions
+from vpclogs.manifests import Mode, manifest_hash
+from vpclogs.objects import LogObject
+from vpclogs.partitions import LogType, Partition
+
+__all__ = ["Certified", "CertificateBook", "Standing"]
+
+_COUNTS = ("listed", "loaded", "refused", "empty", "gone", "pending")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The state of a partition in the ledger. ``publishing`` says that an open intent changes it."""
+
+    version: int
+    state: str
+    run_key: str
+    publishing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """One certificate. ``rows`` and ``quarantined`` are what the tables hold; ``detail`` says why it is incomplete."""
+
+    partition: Partition
+    count: Certificate
+    hash: str
+    rows: int
+    quarantined: int
+    detail: str
+
+    @property
+    def complete(self) -> bool:
+        return not self.detail
+
+
+class CertificateBook:
+    """The table ``certificates``, and what is needed to write one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def standings(self, log_type: LogType, days: Sequence[date]) -> dict[Partition, Standing]:
+        """All partitions of the days that were published, are being published, or failed."""
+        query = select(partitions).where(partitions.c.log_type == log_type, partitions.c.day.in_(days))
+        with self._database.write() as connection:  # serial, so that both reads are of one moment
+            busy = {
+                Partition.parse(key, log_type)
+                for intent in open_within(connection)
+                if intent.log_type == log_type
+                for key in intent.plan.partitions
+            }
+            found = {
+                place: Standing(row.version, row.state, row.run_key, place in busy)
+                for row in connection.execute(query)
+                for place in [_place(row)]
+            }
+        return {place: Standing(0, "pending", "", True) for place in busy if place.day in days} | found
+
+    def hashes(self, log_type: LogType, days: Sequence[date]) -> dict[Partition, str]:
+        """By partition, the hash of the manifest that a reload of all its known objects would have."""
+        found: defaultdict[Partition, list[LogObject]] = defaultdict(list)
+        query = select(objects).where(
+            objects.c.log_type == log_type, objects.c.day.in_(days), objects.c.state.not_in(("replaced", "changed"))
+        )
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                found[_place(row)].append(log_object(row))
+        return {place: manifest_hash(listed, Mode.RELOAD) for place, listed in found.items()}
+
+    def keep(self, made: Sequence[Certified], *, now: datetime) -> None:
+        """Write certificates. What others were told of an earlier one is remembered."""
+        with self._database.write() as connection:
+            for one in made:
+                where = _same(certificates, one.partition)
+                values = _values(one, now)
+                if not connection.execute(update(certificates).where(where).values(values)).rowcount:
+                    connection.execute(insert(certificates).values(_columns(one.partition) | values))
+
+    def get(self, partition: Partition) -> Row[Any] | None:
+        """The certificate of a partition."""
+        with self._database.read() as connection:
+            return connection.execute(select(certificates).where(_same(certificates, partition))).first()
+
+    def unannounced(self, log_type: LogType, *, before: date) -> list[str]:
+        """Keys of the complete partitions of the days before that nobody was told of, as they are now."""
+        query = select(certificates).where(
+            certificates.c.log_type == log_type,
+            certificates.c.day < before,
+            certificates.c.complete,
+            certificates.c.announced.is_distinct_from(certificates.c.hash),
+        )
+        with self._database.read() as connection:
+            return sorted(_place(row).key for row in connection.execute(query))
+
+    def announced(self, log_type: LogType, keys: Sequence[str]) -> None:
+        """Remember that others were told that these are complete."""
+        with self._database.write() as connection:
+            for key in keys:
+                where = _same(certificates, Partition.parse(key, log_type))
+                connection.execute(update(certificates).where(where).values(announced=certificates.c.hash))
+
+    def keep_findings(
+        self, found: Mapping[Partition, Sequence[Finding]], *, checks: Sequence[str], now: datetime
+    ) -> None:
+        """Keep what the checks found; it takes the place of what they found before in the same partitions."""
+        with self._database.write() as connection:
+            for partition, listed in found.items():
+                mine = _same(findings, partition) & findings.c.check.in_(checks)
+                connection.execute(delete(findings).where(mine))
+                for one in listed:
+                    told = {"check": one.check, "severity": one.severity.value, "message": one.message}
+                    values = told | {"example": one.example, "created_at": now}
+                    connection.execute(insert(findings).values(_columns(partition) | values))
+
+
+def _values(one: Certified, now: datetime) -> dict[str, Any]:
+    return {name: getattr(one.count, name) for name in _COUNTS} | {
+        "complete": one.complete,
+        "detail": one.detail,
+        "hash": one.hash,
+        "bytes": one.count.bytes_listed,
+        "rows": one.rows,
+        "quarantined": one.quarantined,
+        "certified_at": now,
+    }
+
+
+def _columns(partition: Partition) -> dict[str, Any]:
+    return {
+        "log_type": partition.log_type.value,
+        "account": partition.account,
+        "region": partition.region,
+        "day": partition.day,
+    }
+
+
+def _place(row: Row[Any]) -> Partition:
+    return Partition(LogType(row.log_type), row.account, row.region, row.day)
+
+
+def _same(table: Any, partition: Partition) -> Any:
+    return (
+        (table.c.log_type == partition.log_type)
+        & (table.c.account == partition.account)
+        & (table.c.region == partition.region)
+        & (table.c.day == partition.day)
+    )
