@@ -19,6 +19,7 @@ __all__ = [
     "coded_type",
     "encode",
     "encode_spans",
+    "look_up",
     "offsets",
 ]
 
@@ -49,7 +50,7 @@ class Coded:
         values = encode(pa.concat_arrays([column.values for column in columns]))
         codes, shift = [], 0
         for column in columns:
-            codes.append(_look_up(values.codes[shift : shift + len(column.values)], column.codes))
+            codes.append(look_up(values.codes[shift : shift + len(column.values)], column.codes))
             shift += len(column.values)
         return cls(np.concatenate(codes), values.values)
 
@@ -60,6 +61,12 @@ class Coded:
     def through(self, codes: Codes) -> Coded:
         """The column whose rows hold what this column holds at ``codes``."""
         return Coded(self.codes[codes], self.values)
+
+    def only(self, kept: pa.BooleanArray) -> Coded:
+        """The column with null for the values that are not kept."""
+        keep = np.array(kept, np.bool_)
+        places = np.where(keep, np.cumsum(keep) - 1, -1).astype(np.int32)
+        return Coded(look_up(places, self.codes), self.values.filter(kept))
 
     def array(self) -> pa.DictionaryArray:
         """As Arrow holds it."""
@@ -111,6 +118,6 @@ def offsets(counts: Positions) -> pa.Array:
     return pa.array(bounds)
 
 
-def _look_up(table: Codes, codes: Codes) -> Codes:
+def look_up(table: Codes, codes: Codes) -> Codes:
     """``table[codes]``, with -1 kept."""
     return np.append(table, np.int32(-1))[codes]

@@ -52,7 +52,8 @@ class FastReader:
     def read(self, block: Block) -> tuple[list[DnsColumns], Positions]:
         """The records of some lines, and the other lines, counted from 0 in the block."""
         marks = self._marks.find(block)
-        rest = np.arange(len(block.line_ends))
+        is_left = np.ones(len(block.line_ends), np.bool_)
+        rest = np.arange(len(is_left))
         parts = []
         known = iter(tuple(self._templates))
         for _ in range(_MAX_TEMPLATES):
@@ -62,7 +63,8 @@ class FastReader:
             split = split_lines(block, marks, rest, template)
             if split is not None:
                 parts.append(self._columns(split, template))
-                rest = np.setdiff1d(rest, parts[-1].lines, assume_unique=True)
+                is_left[parts[-1].lines] = False
+                rest = np.flatnonzero(is_left)
         return parts, rest
 
     def _learn(self, block: Block, lines: Positions) -> Template | None:
@@ -90,15 +92,15 @@ class FastReader:
         gaps = list(map(self._gap, as_bytes(split.gaps.values)))
         data = unescape(split.data)
         own = {"query_name": unescape(split.name), "srcaddr": unescape(split.client), "srcport": split.port}
-        times, exist = rfc3339_column(split.time.values)
+        times, exist = (np.append(column, 0)[split.time.codes] for column in rfc3339_column(split.time.values))
 
-        good = shared.good() & exist[split.time.codes] & _answers_good(split, data, gaps)
+        good = shared.good() & exist.astype(np.bool_) & _answers_good(split, data, gaps)
         good &= _true(middles, lambda middle: middle.answered)[split.middle.codes] == (split.counts > 0)
         for column in own.values():
             good &= column.codes >= 0
         columns = DnsColumns(
             lines=split.lines,
-            times=times[split.time.codes],
+            times=times,
             texts={name: own.get(name) or shared.text(name) for name in TEXTS},
             counts=split.counts,
             answers={

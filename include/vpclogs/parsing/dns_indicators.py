@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vpclogs.indicators import ANSWERS, SCANNERS
-from vpclogs.parsing.coded import Coded, Positions, offsets
+from vpclogs.parsing.coded import Coded, Positions, look_up, offsets
 from vpclogs.schemas.model import Indicator
 from vpclogs.schemas.vpc_dns import VPC_DNS
 
@@ -67,9 +67,9 @@ def _scan(column: Coded, scan: Scan) -> Coded:
         found = Coded(np.where(some, np.cumsum(some) - 1, -1).astype(np.int32), texts.filter(pa.array(some)))
     else:
         found = Coded.of(answered)
-    codes = np.full(len(column.values) + 1, -1, np.int32)  # the last is looked up by -1
-    codes[:-1][occurs] = found.codes
-    return Coded(codes[column.codes], found.values)
+    codes = np.full(len(column.values), -1, np.int32)
+    codes[occurs] = found.codes
+    return Coded(look_up(codes, column.codes), found.values)
 
 
 def _collect(records: int, entries: Sequence[tuple[Positions, Coded]]) -> pa.ListArray:

@@ -58,7 +58,8 @@ class Piece:
     """What a head, a middle or a tail says.
 
     ``required`` are the names in ``values`` that every record must have, ``optional`` the
-    others. ``answered``: a middle ends before the first answer's data, not after ``[]``.
+    others; ``texts`` are the values by the names in `dns_columns.TEXTS`. ``answered``: a
+    middle ends before the first answer's data, not after ``[]``.
     """
 
     values: Mapping[str, Any]
@@ -66,10 +67,16 @@ class Piece:
     answered: bool
     required: frozenset[str] = field(init=False)
     optional: frozenset[str] = field(init=False)
+    texts: Mapping[str, str | None] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "required", frozenset(self.values) & _REQUIRED)
         object.__setattr__(self, "optional", frozenset(self.values) - _REQUIRED)
+        texts: dict[str, str | None] = {}
+        for name, value in self.values.items():
+            inside = {f"{name}.{inner}": text for inner, text in value.items()} if type(value) is dict else None
+            texts |= inside or {name: value}
+        object.__setattr__(self, "texts", texts)
 
 
 @dataclass(frozen=True, slots=True)

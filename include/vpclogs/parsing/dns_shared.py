@@ -55,11 +55,9 @@ class SharedPieces:
 
     def text(self, name: str) -> Coded:
         """One of the names in `dns_columns.TEXTS`."""
-        outer, _, inner = name.partition(".")
+        outer = name.partition(".")[0]
         at = next(i for i, kind in enumerate(self._kinds) if outer in kind.required or kind.optional)
-        values = [piece.values.get(outer) if piece else None for piece in self._pieces[at]]
-        if inner:
-            values = [value and value[inner] for value in values]
+        values = [piece.texts.get(name) if piece else None for piece in self._pieces[at]]
         return Coded.of(values).through(self._kinds[at].codes)
 
     def extras(self) -> Extras:
@@ -67,10 +65,12 @@ class SharedPieces:
         count = len(self._kinds[0].codes)
         if not any(piece and piece.extra for pieces in self._pieces for piece in pieces):
             return Extras(np.full(count, -1, np.int32))
-        combined = np.stack([kind.codes for kind in self._kinds])
-        distinct, places = np.unique(combined, axis=1, return_inverse=True)
+        sizes = [len(kind.pieces) for kind in self._kinds]
+        distinct, places = np.unique(
+            np.ravel_multi_index([kind.codes for kind in self._kinds], sizes), return_inverse=True
+        )
         values = []
-        for codes in distinct.T:
+        for codes in zip(*np.unravel_index(distinct, sizes), strict=True):
             pieces = [pieces[code] for pieces, code in zip(self._pieces, codes, strict=True)]
             values.append({name: text for piece in pieces if piece for name, text in piece.extra.items()})
         none = np.array([not value for value in values], np.bool_)[places]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from vpclogs.parsing.blocks import Block
 from vpclogs.parsing.coded import Coded, Mask, Positions, encode_spans
@@ -23,6 +24,7 @@ __all__ = ["MarkFinder", "Marks", "Split", "split_lines"]
 _QUOTE, _BACKSLASH, _BRACKET, _NEWLINE = (ord(mark) for mark in '"\\]\n')
 _SPACE, _ZERO = ord(" "), ord("0")
 _STEP = 1 << 18
+_FEW = 20_000
 _PORTS = pa.array(map(str, range(1 << 16)), pa.string())
 _ANSWER_QUOTES = 12  # {"Rdata":"…","Type":"…","Class":"…"}
 
@@ -48,8 +50,8 @@ class Split:
     """Lines split by a template: the texts of each span, one row per line.
 
     ``lines`` are counted from 0 in the block. ``counts`` says how many answers a line has;
-    ``data`` and ``gaps`` have one row per answer. ``port`` is -1 where it is not the usual
-    spelling of a port.
+    ``data`` and ``gaps`` have one row per answer. A code is -1 where the line does not fit:
+    of a port, where it is not the usual spelling of one.
     """
 
     lines: Positions
@@ -112,15 +114,24 @@ class MarkFinder:
 
 def _escaped_quotes(data: bytes) -> Positions:
     """The quotes with a backslash before them that is not itself escaped."""
-    if b"\\" not in data:
-        return np.empty(0, np.int64)
+    slashes = _backslashes(data)
     letters = np.frombuffer(data, np.uint8)
-    slashes = np.flatnonzero(letters == _BACKSLASH)
     starts_run = np.diff(slashes, prepend=-2) > 1
     run_start = slashes[np.flatnonzero(starts_run)][np.cumsum(starts_run) - 1]
     after = slashes[(slashes - run_start) % 2 == 0] + 1
     escaped: Positions = after[letters[after] == _QUOTE]
     return escaped
+
+
+def _backslashes(data: bytes) -> Positions:
+    found: list[int] = []
+    place = data.find(b"\\")
+    while place >= 0:  # as they are few, this is quicker than looking at every byte with numpy
+        found.append(place)
+        if len(found) > _FEW:
+            return np.flatnonzero(np.frombuffer(data, np.uint8) == _BACKSLASH)
+        place = data.find(b"\\", place + 1)
+    return np.array(found, np.int64)
 
 
 def _first_in_line(marks: Positions, first: Positions, end: Positions) -> Positions:
@@ -143,7 +154,7 @@ def _plain(block: Block, at: Positions, kinds: npt.NDArray[np.uint8]) -> Mask:
 
 def split_lines(block: Block, marks: Marks, lines: Positions, template: Template) -> Split | None:
     """Split those of ``lines`` that may fit the template. None if none does."""
-    lines = lines[_may_fit(block, marks, lines, template)]
+    lines = lines[_may_fit(marks, lines, template)]
     if not len(lines):
         return None
     at, data = marks.at, pa.py_buffer(block.data)
@@ -161,38 +172,44 @@ def split_lines(block: Block, marks: Marks, lines: Positions, template: Template
     middle_end[counts > 0] = at[answers[counts > 0] + 2] + 1
     return Split(
         lines=lines,
-        head=encode_spans(data, block.line_starts[lines], at[time] + 1),
-        time=encode_spans(data, at[time] + 1, at[time + 1]),
+        head=_heads(block, data, lines, at[time] + 1),
+        time=_without(AFTER_TIME, encode_spans(data, at[time] + 1, at[time + 4] + 1)),
         name=encode_spans(data, at[time + 4] + 1, at[time + 5]),
         middle=encode_spans(data, at[time + 5], middle_end),
         counts=counts,
         data=encode_spans(data, data_start, data_end),
         gaps=encode_spans(data, data_end, gap_end),
-        client=encode_spans(data, client, at[bracket + 4]),
+        client=_without(AFTER_CLIENT, encode_spans(data, client, at[bracket + 7] + 1)),
         port=_ports(block.data, at[bracket + 7] + 1, at[bracket + 8]),
         tail=encode_spans(data, at[bracket + 8], block.line_ends[lines]),
     )
 
 
-def _may_fit(block: Block, marks: Marks, lines: Positions, template: Template) -> Mask:
-    """Which lines have enough quotes in the right places, and the constant texts between values."""
+def _may_fit(marks: Marks, lines: Positions, template: Template) -> Mask:
+    """Which lines have enough quotes in the right places."""
     in_answers = marks.bracket[lines] - marks.first[lines] - template.answers
     fits: Mask = marks.plain[lines] & (in_answers >= 0) & (in_answers % _ANSWER_QUOTES == 0)
-    fits &= marks.bracket[lines] + 8 < marks.end[lines]
-    rows = np.flatnonzero(fits)
-    time, bracket = marks.first[lines[rows]] + template.time, marks.bracket[lines[rows]]
-    fits[rows] = _lies_between(block.data, AFTER_TIME, marks.at[time + 1], marks.at[time + 4] + 1)
-    fits[rows] &= _lies_between(block.data, AFTER_CLIENT, marks.at[bracket + 4], marks.at[bracket + 7] + 1)
-    return fits
+    return fits & (marks.bracket[lines] + 8 < marks.end[lines])
 
 
-def _lies_between(data: bytes, text: bytes, starts: Positions, ends: Positions) -> Mask:
-    """Where exactly ``text`` (at least 8 bytes) lies between start and end."""
-    words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))  # the 8 bytes from each position on
-    same: Mask = ends - starts == len(text)
-    for place in (*range(0, len(text) - 8, 8), len(text) - 8):
-        same &= words[np.minimum(starts + place, len(words) - 1)] == int.from_bytes(text[place : place + 8], "little")
-    return same
+def _heads(block: Block, data: pa.Buffer, lines: Positions, ends: Positions) -> Coded:
+    """The texts from the beginning of each line. In one object they are all the same, and long."""
+    starts = block.line_starts[lines]
+    first = block.data[starts[0] : ends[0]]
+    if len(block.parts) == 1 and (ends - starts == len(first)).all():
+        bounds = np.append(block.line_starts, len(block.data)).astype(np.int32)
+        texts = pa.BinaryArray.from_buffers(pa.binary(), len(bounds) - 1, [None, pa.py_buffer(bounds), data])
+        if np.array(pc.starts_with(texts, first))[lines].all():
+            return Coded(np.zeros(len(lines), np.int32), pa.array([first.decode()]))
+    return encode_spans(data, starts, ends)
+
+
+def _without(end: bytes, column: Coded) -> Coded:
+    """The column of the texts without their common end; -1 where a text has another end."""
+    ends = pc.ends_with(column.values, end.decode())
+    if not pc.all(ends).as_py():
+        column = column.only(ends)
+    return Coded(column.codes, pc.utf8_slice_codeunits(column.values, 0, -len(end)))
 
 
 def _ports(data: bytes, starts: Positions, ends: Positions) -> Coded:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
@@ -76,17 +75,14 @@ class _Driver:
 
     def _read_text(self, account: Account, pieces: Iterator[bytes]) -> Iterator[Event]:
         items = cut_lines(account.ordinal, pieces, self._limits)
-        held: list[Stretch | Refused] = []
-        alone = BlockBuilder(self._limits)
+        builder = BlockBuilder(self._limits)
         for item in items:
-            held.append(item)
-            alone.add(account.ordinal, item)
-            if alone.full:
+            builder.add(account.ordinal, item)
+            if builder.full:
                 yield from self._flush()
-                yield from self._hold(account, self._parse_large(account, chain(held, items)))
+                yield from self._hold(account, self._parse_large(account, builder, items))
                 return
-        for item in held:
-            self._builder.add(account.ordinal, item)
+        self._builder.extend(builder)
 
     def _hold(self, account: Account, results: Iterator[Parsed]) -> Iterator[Parsed]:
         """Keep an object's results back until it has proved good; give them out early if they get too many."""
@@ -105,15 +101,17 @@ class _Driver:
         if account.fate is None:
             yield from held
 
-    def _parse_large(self, account: Account, items: Iterable[Stretch | Refused]) -> Iterator[Parsed]:
-        """Parse an object of more than one block, until its end or until it proves unreadable."""
-        builder = BlockBuilder(self._limits)
+    def _parse_large(
+        self, account: Account, builder: BlockBuilder, items: Iterable[Stretch | Refused]
+    ) -> Iterator[Parsed]:
+        """Parse an object whose first block is full, until its end or until it proves unreadable."""
+        yield from self._parse(builder.take(), [account])
         for item in items:
+            if account.fate is not None:
+                return
             builder.add(account.ordinal, item)
             if builder.full:
                 yield from self._parse(builder.take(), [account])
-                if account.fate is not None:
-                    return
         yield from self._parse(builder.take(), [account])
 
     def _parse_parquet(self, parser: ParquetParser, account: Account, chunks: Iterator[bytes]) -> Iterator[Parsed]:

@@ -7,7 +7,7 @@ Memory is bounded even for one line of many gigabytes: of a line longer than
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -133,6 +133,16 @@ class BlockBuilder:
         self._size = end
         self._weight += len(item.text)
         self._lines += item.lines
+
+    def extend(self, other: BlockBuilder) -> None:
+        """Append what another builder has collected."""
+        shift = self._size
+        self._parts += [replace(part, start=part.start + shift, end=part.end + shift) for part in other._parts]
+        self._texts += other._texts
+        self._refused += other._refused
+        self._size += other._size
+        self._weight += other._weight
+        self._lines += other._lines
 
     def take(self) -> Block:
         """The block collected so far, without lines that are too long. Begins the next."""

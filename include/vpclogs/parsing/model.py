@@ -70,7 +70,7 @@ class ParseLimits:
     max_line_bytes: int = 1 << 20
     max_object_bytes: int = 8 << 30  # decompressed: the bomb limit
     max_kept_raw_bytes: int = 64 << 10  # raw text kept per refused record; longer ones keep a pointer
-    block_bytes: int = 8 << 20  # decompressed bytes parsed at a time
+    block_bytes: int = 16 << 20  # decompressed bytes parsed at a time
     whole_object_bytes: int = 64 << 20  # up to here an object is decompressed whole before parsing
 
 

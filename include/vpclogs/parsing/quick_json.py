@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vpclogs.parsing.coded import Coded, as_bytes, encode
+from vpclogs.parsing.coded import Coded, as_bytes, encode, look_up
 from vpclogs.schemas.model import Field
 
 __all__ = ["QuickReader", "unescape"]
@@ -67,7 +67,7 @@ def unescape(column: Coded) -> Coded:
     meant = encode(pa.concat_arrays([plain, pa.array(decoded, pa.string())]))
     codes = np.empty(len(escaped), np.int32)
     codes[~escaped], codes[escaped] = meant.codes[: len(plain)], meant.codes[len(plain) :]
-    return Coded(codes[column.codes], meant.values)
+    return Coded(look_up(codes, column.codes), meant.values)
 
 
 def _meaning(text: bytes) -> str | None:
