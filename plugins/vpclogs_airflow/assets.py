@@ -16,7 +16,7 @@ from airflow.sdk import Asset
 
 from vpclogs.partitions import LogType
 
-__all__ = ["FAILED_PARTITIONS", "TABLES"]
+__all__ = ["COMPLETE_PARTITIONS", "FAILED_PARTITIONS", "TABLES"]
 
 GROUP: Final = "vpclogs"
 
@@ -24,9 +24,15 @@ TABLES: Final = {
     log_type: Asset(name=log_type.value, uri=f"x-vpclogs://tables/{log_type}", group=GROUP) for log_type in LogType
 }
 
-# Outlet of the hourly DAGs only. In a run that has a partition key, every outlet's event
+# Outlet of the hourly, replay and maintenance DAGs only. In a run that has a partition key, every outlet's event
 # carries that key, so as an outlet of a partition DAG this asset would start it for ever.
 FAILED_PARTITIONS: Final = {
     log_type: Asset(name=f"{log_type}_failed_partitions", uri=f"x-vpclogs://failed-partitions/{log_type}", group=GROUP)
+    for log_type in LogType
+}
+
+# An event with a partition's key: its day is over, and all that was delivered of it is in the tables.
+COMPLETE_PARTITIONS: Final = {
+    log_type: Asset(name=f"{log_type}_complete", uri=f"x-vpclogs://complete/{log_type}", group=GROUP)
     for log_type in LogType
 }

@@ -36,3 +36,4 @@ class Tag(StrEnum):
     HOURLY = "hourly"
     PARTITION = "partition"
     REPLAY = "replay"
+    MAINTENANCE = "maintenance"

@@ -23,7 +23,8 @@ from vpclogs_airflow.failures import retry_only_transient
 if TYPE_CHECKING:
     from vpclogs.pipeline import Pipeline
 
-__all__ = ["BATCH_LABEL", "load", "pipeline", "plan_hour", "plan_partition", "reload_failed", "stage"]
+__all__ = ["BATCH_LABEL", "FAILED_LABEL", "RUN_KEY", "load", "pipeline", "plan_hour", "plan_partition", "reload_failed"]
+__all__ += ["stage", "start_reloads"]
 
 RUN_KEY: Final = "{{ dag.dag_id }}/{{ run_id }}"
 BATCH_LABEL: Final = "{{ task.op_kwargs['batch']['label'] }}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 LOG_TYPES = ("vpc_dns", "vpc_flow")
@@ -57,3 +59,21 @@ def test_audit_alone_runs_whatever_became_of_the_batches(dag_bag, log_type, kind
 
     assert [task for task, rule in rules.items() if rule != "all_success"] == ["audit"]
     assert rules["audit"] == "all_done"
+
+
+def test_the_maintenance_reconciles_then_goes_step_by_step_and_judges_all(dag_bag):
+    dag = dag_bag.dags["vpclogs_maintenance"]
+    reconciled = [f"reconcile_{log_type}" for log_type in LOG_TYPES]
+    steps = ["retire", "compact", "expire", "prune", "clean_up"]
+
+    assert edges(dag) >= {(one, "retire") for one in reconciled} | set(pairwise(steps))
+    assert {before for before, after in edges(dag) if after == "verdict"} == {*reconciled, *steps}
+    assert all(dag.get_task(step).trigger_rule == "all_done" for step in steps)
+
+
+@pytest.mark.parametrize("log_type", LOG_TYPES)
+def test_the_maintenance_names_late_and_complete_partitions(dag_bag, log_type):
+    told = outlets(dag_bag.dags["vpclogs_maintenance"])
+
+    assert told[f"start_reloads_{log_type}"] == [f"x-vpclogs://failed-partitions/{log_type}"]
+    assert told[f"announce_{log_type}"] == [f"x-vpclogs://complete/{log_type}"]

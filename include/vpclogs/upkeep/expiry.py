@@ -24,14 +24,14 @@ from vpclogs.snapshots import QuickTransaction, history, intent_of
 __all__ = ["expire", "expired"]
 
 
-def expire(table: Table, ledger: Ledger, *, keep: int, since: datetime | None = None) -> int:
+def expire(table: Table, ledger: Ledger, *, keep: int, since: datetime | None = None, most: int | None = None) -> int:
     """Cut the history of a table that was loaded just now. Gives how many snapshots went.
 
-    What stays are the newest ``keep`` snapshots, those since ``since``, branches and
-    tags of others, and whatever publishing needs. If another process changes the table
+    What stays are the newest ``keep`` snapshots, those since ``since`` up to ``most``,
+    branches and tags of others, and whatever publishing needs. If another process changes the table
     at the same moment nothing is expired: the next one will.
     """
-    ids = [snapshot.snapshot_id for snapshot in expired(table, ledger, keep=keep, since=since)]
+    ids = [snapshot.snapshot_id for snapshot in expired(table, ledger, keep=keep, since=since, most=most)]
     if not ids:
         return 0
     try:
@@ -41,14 +41,17 @@ def expire(table: Table, ledger: Ledger, *, keep: int, since: datetime | None = 
     return len(ids)
 
 
-def expired(table: Table, ledger: Ledger, *, keep: int, since: datetime | None = None) -> list[Snapshot]:
+def expired(
+    table: Table, ledger: Ledger, *, keep: int, since: datetime | None = None, most: int | None = None
+) -> list[Snapshot]:
     """The snapshots that `expire` would expire."""
     chain = list(history(table))
     if not chain:
         return []
     begin = None if since is None else int(since.timestamp() * 1000)
     recent = [begin is not None and snapshot.timestamp_ms >= begin for snapshot in chain]
-    stay = max(keep, _last(recent), _needed(table.name()[-1], chain, ledger))
+    young = _last(recent) if most is None else min(_last(recent), most)
+    stay = max(keep, young, _needed(table.name()[-1], chain, ledger))
     protected = {reference.snapshot_id for reference in table.metadata.refs.values()}
     return [snapshot for snapshot in chain[stay:] if snapshot.snapshot_id not in protected]
 

@@ -1,0 +1,98 @@
+"""The tasks of the maintenance DAG: reconcile each log, tell others what is complete, then the upkeep steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any, Final
+
+from airflow.sdk import Param, XComArg, task
+
+from vpclogs.partitions import LogType
+from vpclogs.upkeep.steps import STEPS
+from vpclogs_airflow.assets import COMPLETE_PARTITIONS, FAILED_PARTITIONS
+from vpclogs_airflow.defaults import POOL
+from vpclogs_airflow.graph import FAILED_LABEL, RUN_KEY, pipeline, start_reloads
+
+__all__ = ["PARAMS", "maintain"]
+
+PARAMS: Final = {
+    "from": Param(None, type=["null", "string"], format="date", title="From", description="First day to reconcile."),
+    "to": Param(None, type=["null", "string"], format="date", title="To", description="Last day; empty: today."),
+}
+"""The trigger form."""
+
+
+def maintain() -> None:
+    """Reconcile, then one step after the other, whatever became of the one before; at the end judge them all."""
+    results = [reconciled(log_type) for log_type in LogType]
+    steps = [upkeep.override(task_id=name)(name) for name in STEPS]
+    results >> steps[0]
+    for step, later in pairwise(steps):
+        step >> later
+    [*results, *steps] >> verdict(results)
+
+
+def reconciled(log_type: LogType) -> XComArg:
+    """Reconcile a log, and tell others what came late and what is complete."""
+    result = reconcile.override(task_id=f"reconcile_{log_type}")(log_type=log_type.value, run_key=RUN_KEY)
+    late = named.override(task_id=f"late_{log_type}")(result, "reload")
+    failed = start_reloads.override(task_id=f"start_reloads_{log_type}", outlets=[FAILED_PARTITIONS[log_type]])
+    failed.partial(log_type=log_type.value).expand(keys=late)
+    complete = named.override(task_id=f"complete_{log_type}")(result, "announce")
+    told = announce.override(task_id=f"announce_{log_type}", outlets=[COMPLETE_PARTITIONS[log_type]])
+    told.partial(log_type=log_type.value).expand(keys=complete)
+    return result
+
+
+@task(pool=POOL)
+def reconcile(log_type: str, run_key: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """List the last days again; hold S3, ledger and tables against each other; write certificates."""
+    from vpclogs.upkeep import reconciliation
+
+    with pipeline() as verbs:
+        days = chosen_days(params or {}, verbs.clock().date())
+        return reconciliation.reconcile(verbs, LogType(log_type), run_key=run_key, days=days).to_json()
+
+
+@task
+def named(result: Any, which: str) -> list[list[str]]:
+    """One list of keys, or none: what is mapped over none is skipped, and its asset gets no event."""
+    return [result[which]] if result[which] else []
+
+
+@task(map_index_template=FAILED_LABEL)
+def announce(log_type: str, keys: list[str], outlet_events: Any = None) -> None:
+    """Tell DAGs that wait for complete partitions. A repeated task tells them again."""
+    outlet_events[COMPLETE_PARTITIONS[LogType(log_type)]].add_partitions(keys)
+    with pipeline() as verbs:
+        verbs.ledger.certificates.announced(LogType(log_type), keys)
+
+
+# all_done: what one step could not do must not keep the next from doing its part.
+@task(trigger_rule="all_done")
+def upkeep(step: str) -> dict[str, Any]:
+    """One step of the upkeep."""
+    from vpclogs.upkeep.steps import run_step
+
+    with pipeline() as verbs:
+        return run_step(verbs, step)
+
+
+@task(retries=0)
+def verdict(results: Any) -> None:
+    """Fail the run if S3 could not be listed, or if tables and ledger differ, naming each."""
+    from vpclogs.errors import PartitionsFailed
+
+    wrong = [(key, why) for result in results for key, why in (*result["mismatched"], *result["unlisted"])]
+    if wrong:
+        raise PartitionsFailed(wrong)
+
+
+def chosen_days(params: Mapping[str, Any], today: date) -> list[date] | None:
+    """The days that the form names; None if it names none."""
+    if not params.get("from"):
+        return None
+    first, last = (date.fromisoformat(params.get(name) or today.isoformat()) for name in ("from", "to"))
+    return [first + timedelta(days=number) for number in range((last - first).days + 1)]
