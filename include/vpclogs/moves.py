@@ -21,6 +21,7 @@ from vpclogs.ledger.intents import Plan, Removal
 from vpclogs.manifests import Manifest
 from vpclogs.parquet import ParquetFile
 from vpclogs.partitions import LogType, Partition
+from vpclogs.restaging import with_all_columns
 from vpclogs.warehouse import QUARANTINE, Warehouse, in_partition
 
 __all__ = ["plan_moves"]
@@ -66,7 +67,7 @@ class _Moves:
         for batch in scan.to_arrow_batch_reader():
             rows = pa.Table.from_batches([batch])
             if len(staying := rows.filter(pc.invert(_are_in(rows, taken)))):
-                rest.write(staying.select(rest.schema.names).cast(rest.schema))
+                rest.write(with_all_columns(staying, rest.schema))
         self.files += rest.close()
         self.partitions.append(partition.key)
         self.counts.update(pc.utf8_slice_codeunits(taken, 0, 24).to_pylist())
@@ -81,7 +82,7 @@ class _Moves:
         if not pc.all(here).as_py():
             rows = rows.filter(here)
             output = ParquetFile(self._warehouse, file.table, partition, self._stem)
-            output.write(rows.select(output.schema.names).cast(output.schema))
+            output.write(with_all_columns(rows, output.schema))
             self.files += output.close()
         else:
             self.files.append(file)

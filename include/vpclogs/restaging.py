@@ -13,7 +13,7 @@ from vpclogs.parquet import ParquetFile
 from vpclogs.partitions import LogType, Partition
 from vpclogs.warehouse import QUARANTINE, Warehouse, in_partition
 
-__all__ = ["carry_over", "without_objects"]
+__all__ = ["carry_over", "with_all_columns", "without_objects"]
 
 
 def without_objects(
@@ -56,9 +56,13 @@ def _of(rows: pa.Table, identities: Collection[str]) -> pa.ChunkedArray:
 def _write(warehouse: Warehouse, table: str, partition: Partition, rows: pa.Table, stem: str) -> list[StagedFile]:
     file = ParquetFile(warehouse, table, partition, stem)
     if len(rows):
-        # a staged file leaves columns without values out
-        missing = [field for field in file.schema if field.name not in rows.column_names]
-        for field in missing:
-            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-        file.write(rows.select(file.schema.names).cast(file.schema))
+        file.write(with_all_columns(rows, file.schema))
     return file.close()
+
+
+def with_all_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows with the columns of the schema, in its order: a staged file leaves those without values out."""
+    for field in schema:
+        if field.name not in rows.column_names:
+            rows = rows.append_column(field, pa.nulls(len(rows), field.type))
+    return rows.select(schema.names).cast(schema)
