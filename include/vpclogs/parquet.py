@@ -16,8 +16,8 @@ from vpclogs.warehouse import QUARANTINE, Warehouse, table_schema
 
 __all__ = ["ParquetFile"]
 
-_ROW_GROUP = 256_000
-"""Rows buffered and written together: large enough to compress and skip well, some 100 MB in memory."""
+_ROW_GROUP = 128_000
+"""Rows buffered and written together: enough to compress and skip well, and some 100 MB in memory while sorted."""
 
 _DISTINCT = ("p_row_id", "p_source_line")
 _PRUNING = (
@@ -59,7 +59,7 @@ class ParquetFile:
 
     @property
     def size(self) -> int:
-        """The bytes written so far. Rows are written some 256,000 at a time."""
+        """The bytes written so far. Rows are written some 128,000 at a time."""
         return sum(file.bytes for file in self._finished) + (self._current.stream.tell() if self._current else 0)
 
     def close(self) -> list[StagedFile]:
