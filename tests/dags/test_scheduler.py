@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
 from demo.airflow_server import AirflowServer
-from demo.seaweed import READER, Seaweed
+from demo.seaweed import Seaweed
+from tests.dags.live_airflow import ended, eventually, log, make_lake, run_path, runs, started_airflow, switch_on
 from vpclogs.settings import load_settings
 from vpclogs.warehouse import Warehouse
 
@@ -42,37 +40,20 @@ EVENT = {
     "transport": "UDP",
     "srcids": {"instance": "i-09d9aa4e31675db61"},
 }
-OVER = ("success", "failed")
 
 
 @pytest.fixture(scope="module")
 def lake(seaweed: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a configuration, its ledger and its tables; the bucket ``scheduled`` is its source."""
-    seaweed.client().create_bucket(Bucket="scheduled")
     folder = tmp_path_factory.mktemp("lake")
-    (folder / "vpclogs.yaml").write_text("""
-ledger: sqlite:///ledger.db
-catalog: {type: sql, uri: "sqlite:///catalog.db", warehouse: "file://warehouse"}
-sources: [{name: dns, log_type: vpc_dns, bucket: scheduled, connection: logs}]
-""")
+    make_lake(seaweed, folder, "scheduled")
     return folder
 
 
 @pytest.fixture(scope="module")
 def airflow(seaweed: Seaweed, lake: Path) -> Iterator[AirflowServer]:
-    """A whole Airflow with the DAGs of vpc_dns switched on."""
-    extra = {"endpoint_url": seaweed.endpoint, "region_name": "us-east-1"}
-    connection = {"conn_type": "aws", "login": READER, "password": seaweed.secrets[READER], "extra": extra}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    variables = {"VPCLOGS_CONFIG": str(lake / "vpclogs.yaml"), "AIRFLOW_CONN_LOGS": json.dumps(connection)}
-    server = AirflowServer(lake / "airflow", port=port, logs=lake / "logs", extra=variables)
-    try:
-        server.start(print)
+    with started_airflow(seaweed, lake) as server:
         yield server
-    finally:
-        server.stop()
 
 
 def deliver(seaweed: Seaweed, *lines: bytes) -> None:
@@ -86,28 +67,8 @@ def rows(lake: Path) -> int:
     return int(Warehouse(settings.catalog, namespace=settings.namespace).table("vpc_dns").scan().count())
 
 
-def runs(airflow: AirflowServer, dag: str) -> list[dict[str, Any]]:
-    return airflow.api.get(f"dags/{dag}/dagRuns", limit=50, order_by="run_after")["dag_runs"]
-
-
-def eventually(condition: Callable[[], Any], what: str, seconds: float = 400) -> Any:
-    """What `condition` gives, as soon as it gives something true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(1)
-    raise AssertionError(f"{what}: not within {seconds:.0f} s")
-
-
-def ended(airflow: AirflowServer, dag: str, run_id: str) -> str:
-    path = f"dags/{dag}/dagRuns/{quote(run_id, safe='')}"
-    done = eventually(lambda: (run := airflow.api.get(path))["state"] in OVER and run, f"{run_id} ends")
-    return str(done["state"])
-
-
 def clear(airflow: AirflowServer, dag: str, run_id: str) -> None:
-    airflow.api.post(f"dags/{dag}/dagRuns/{quote(run_id, safe='')}/clear", {"dry_run": False})
+    airflow.api.post(f"{run_path(dag, run_id)}/clear", {"dry_run": False})
 
 
 def started(airflow: AirflowServer, dag: str, **body: Any) -> str:
@@ -125,9 +86,7 @@ def command(airflow: AirflowServer, *arguments: str) -> str:
 def test_a_failed_partition_gets_its_own_run_and_clearing_that_mends_it(airflow, seaweed, lake):
     good = json.dumps(EVENT).encode()
     deliver(seaweed, *[b"garbage"] * 200, good)
-    eventually(lambda: "vpc_dns_partition" in airflow.api.dags(), "the DAGs are read")
-    for dag in ("vpc_dns_partition", "vpc_dns_hourly"):
-        airflow.api.unpause(dag)
+    switch_on(airflow)
 
     hour = eventually(lambda: runs(airflow, "vpc_dns_hourly"), "the hour is scheduled")[0]
     assert ended(airflow, "vpc_dns_hourly", hour["dag_run_id"]) == "failed"
@@ -166,8 +125,8 @@ def test_a_reload_without_a_partition_fails_and_says_what_to_give(airflow):
     run_id = started(airflow, "vpc_dns_partition")
 
     assert ended(airflow, "vpc_dns_partition", run_id) == "failed"
-    path = f"dags/vpc_dns_partition/dagRuns/{quote(run_id, safe='')}/taskInstances/plan/logs/1"
-    assert "this run names no partition: start it with one partition key" in json.dumps(airflow.api.get(path))
+    said = log(airflow, "vpc_dns_partition", run_id, "plan")
+    assert "this run names no partition: start it with one partition key" in said
 
 
 def test_airflows_own_backfill_runs_the_hours_asked_for_and_no_others(airflow):
