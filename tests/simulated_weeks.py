@@ -7,6 +7,7 @@ change in America and in Europe, growth, launches, a replaced flow log, late obj
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -142,6 +143,8 @@ SITES = (
     Site(FLOW, WEST, "us-west-2", "fl-nightly", nightly(3_000)),
     Site(FLOW, WEST, "eu-west-1", "fl-shop", times(steady(50_000), 3, LAUNCH)),
     Site(FLOW, WEST, "eu-west-1", "fl-shrinking", steady(40_000, growth=0.99)),
+    Site(FLOW, WEST, "ap-southeast-2", "fl-sydney", steady(20_000, zone="Australia/Sydney")),
+    Site(FLOW, WEST, "ap-southeast-2", "fl-perth", steady(15_000, zone="Australia/Perth")),
 )
 
 
@@ -184,19 +187,31 @@ def simulate(sites: Sequence[Site] = SITES, *, days: int = 30, per_hour: int = 2
 
 
 class Watched:
-    """A ledger that lives through the weeks hour by hour, and monitors that look at it."""
+    """A ledger that lives through the weeks hour by hour, and monitors that look at it.
 
-    def __init__(self, weeks: Weeks, folder: Path, **settings: Any) -> None:
-        url = f"sqlite:///{folder}/ledger.db"
-        self.settings = Settings.model_validate(SETTINGS | {"ledger": url} | settings)
-        self.ledger = Ledger(url)
+    It may begin as a copy of a ledger that has lived (see `save`) until ``lived``.
+    """
+
+    def __init__(self, weeks: Weeks, folder: Path, *, copy: Path | None = None, lived: datetime = BEGIN) -> None:
+        path = folder / "ledger.db"
+        if copy is not None:
+            shutil.copyfile(copy, path)
+        self.settings = Settings.model_validate(SETTINGS | {"ledger": f"sqlite:///{path}"})
+        self.ledger = Ledger(self.settings.ledger)
         self._weeks = weeks
-        self._to_list = sorted(weeks.deliveries, key=lambda one: one.delivered, reverse=True)
+        last_run = lived.replace(minute=0)
+        coming = [one for one in weeks.deliveries if one.delivered > last_run]
+        self._to_list = sorted(coming, key=lambda one: one.delivered, reverse=True)
         self._to_publish: list[Delivery] = []
-        self._next_run = BEGIN + HOUR
+        self._next_run = last_run + HOUR
+
+    def save(self, path: Path) -> None:
+        """Write the ledger as it is to another file."""
+        with self.ledger.database.read() as connection:
+            connection.exec_driver_sql(f"VACUUM INTO '{path}'")
 
     def at(self, now: datetime) -> Report:
-        """What the monitors find at a time; times may only go forward."""
+        """What the monitors find at a time. Times may only go forward."""
         self.live_until(now)
         return look(read_scene(self.ledger, self.settings, now=now))
 
@@ -226,16 +241,16 @@ class Watched:
             one.seen = run
         return seen
 
-    def _write(
-        self, runs: list[dict[str, Any]], new: list[Delivery], published: list[Delivery], now: datetime
-    ) -> None:
+    def _write(self, runs: list[dict[str, Any]], new: list[Delivery], published: list[Delivery], now: datetime) -> None:
         with self.ledger.database.write() as connection:
             if runs:
                 connection.execute(insert(manifests), runs)
             if new:
                 connection.execute(insert(objects), [_row(one) for one in new])
             if published:
-                values = {name: bindparam(f"to_{name}") for name in ("state", "reason", "rows", "refused", "settled_at")}
+                values = {
+                    name: bindparam(f"to_{name}") for name in ("state", "reason", "rows", "refused", "settled_at")
+                }
                 statement = update(objects).where(objects.c.identity == bindparam("of")).values(values)
                 connection.execute(statement, [_published(one) for one in published])
             for (log_type, account, region, day), why in list(self._weeks.failed.items()):
@@ -261,7 +276,9 @@ def _source(site: Site) -> str:
 
 def _row(one: Delivery) -> dict[str, Any]:
     site = one.site
-    key = f"AWSLogs/{site.account}/{site.scope}/{one.time:%Y/%m/%d}/{site.scope}_{one.time:%Y%m%dT%H%MZ}_0123abcd.log.gz"
+    key = (
+        f"AWSLogs/{site.account}/{site.scope}/{one.time:%Y/%m/%d}/{site.scope}_{one.time:%Y%m%dT%H%MZ}_0123abcd.log.gz"
+    )
     return {
         "identity": object_identity("logs", key, "e"),
         "source": _source(site),
@@ -282,7 +299,9 @@ def _row(one: Delivery) -> dict[str, Any]:
 
 
 def _published(one: Delivery) -> dict[str, Any]:
-    counts = {"to_rows": one.rows, "to_refused": one.refused} if one.state == "loaded" else {"to_rows": 0, "to_refused": 0}
+    counts = (
+        {"to_rows": one.rows, "to_refused": one.refused} if one.state == "loaded" else {"to_rows": 0, "to_refused": 0}
+    )
     state = {"to_state": one.state, "to_reason": one.reason, "to_settled_at": one.published}
     return {"of": _row(one)["identity"]} | counts | state
 

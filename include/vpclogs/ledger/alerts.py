@@ -90,14 +90,25 @@ class AlertBook:
         with self._database.read() as connection:
             return _loudest_first(_alert(row) for row in connection.execute(query))
 
-    def news(self, listener: str, *, severity: Severity, now: datetime, retell: timedelta) -> News:
+    def news(
+        self,
+        listener: str,
+        *,
+        severity: Severity,
+        now: datetime,
+        retell: timedelta,
+        without_end: Collection[str] = (),
+    ) -> News:
         """What ``listener`` has not been told of the alerts of at least this severity.
 
-        The end of an alert is told to those who were told of it.
+        The end of an alert is told to those who were told of it, but not of the monitors
+        ``without_end``, which are not told again either.
         """
         new, again, ended = [], [], []
         for alert in self._candidates(now - 2 * retell):
             told = alert.told.get(listener)
+            if told is not None and alert.monitor in without_end:
+                continue
             if alert.open and list(Severity).index(alert.severity) >= list(Severity).index(severity):
                 if told is None:
                     new.append(alert)

@@ -45,7 +45,7 @@ MONITORS: Final = (
         silences,
         finds="A VPC, flow log, region or account that delivers regularly has delivered nothing, and that is less "
         "likely than 1 in `false_alarm_odds` by what it did in the same hours of the weeks before. What delivers all "
-        "the time is missed after three hours, an office's VPC by noon on Monday.",
+        "the time is missed after three hours, an office's VPC in the early afternoon.",
         why="Nobody can log later what was not logged: the gap is for ever, and may be somebody's intention.",
         action="In the account, see whether the flow log or the query log configuration is still there and its "
         "delivery status is SUCCESS; then the bucket's policy and KMS key. A VPC that was deleted on purpose: nothing, "

@@ -69,7 +69,7 @@ def rises(scene: Scene) -> Iterator[Sighting]:
 def _message(place: Place, level: _Level, end: datetime, usual: str) -> str:
     return (
         f"{place.label}: {level.now:,.0f} records in the {_WINDOW} hours to {end:%Y-%m-%d %H:00} UTC; "
-        f"in the same hours of the {level.weeks} weeks before it were {usual}"
+        f"in the same hours of the {level.weeks} weeks before there were {usual}"
     )
 
 

@@ -1,0 +1,71 @@
+"""Run the users' checks over the tables; what they find are alerts like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vpclogs.audits.finding import Severity
+from vpclogs.errors import ConfigError
+from vpclogs.monitors.finding import MonitorFinding
+from vpclogs.monitors.running import Report, keep
+from vpclogs.sql_checks import SqlCheck, check_files, read_check, run_check
+
+if TYPE_CHECKING:
+    from vpclogs.pipeline import Pipeline
+
+__all__ = ["run_checks"]
+
+
+def run_checks(pipeline: Pipeline, *, now: datetime | None = None) -> Report:
+    """Run each check of the folder, and keep the alerts. One that cannot run is a finding, and stops no other.
+
+    Raises:
+        ConfigError: the folder that the settings name is not there.
+    """
+    report = Report(judged={"broken_checks"})
+    folder = pipeline.settings.checks_folder
+    files = [] if folder is None else check_files(folder)
+    checks = list(_readable(files, report))
+    wanted = [one for one in checks if one.log_type is None or pipeline.settings.sources_for(one.log_type)]
+    if wanted:
+        _run(pipeline, wanted, report)
+    report.judged |= _without_file(pipeline, files)
+    keep(pipeline, report, now=now or pipeline.clock())
+    return report
+
+
+def _run(pipeline: Pipeline, checks: list[SqlCheck], report: Report) -> None:
+    from vpclogs.querying import QueryRefused, open_tables  # DuckDB is heavy, and most have no checks
+
+    catalog, namespace = pipeline.warehouse.catalog, pipeline.settings.namespace
+    with open_tables(catalog, namespace=namespace) as tables:
+        for check in checks:
+            try:
+                finding = run_check(check, tables)
+            except QueryRefused as error:
+                report.findings.append(_broken(check.path, f"{check.path}: its SQL fails: {error}"))
+                continue
+            report.judged.add(f"sql/{check.name}")
+            if finding is not None:
+                report.findings.append(finding)
+
+
+def _readable(files: list[Path], report: Report) -> Iterator[SqlCheck]:
+    for path in files:
+        try:
+            yield read_check(path)
+        except ConfigError as error:
+            report.findings.append(_broken(path, str(error)))
+
+
+def _broken(path: Path, message: str) -> MonitorFinding:
+    return MonitorFinding(f"broken_checks/{path.stem}", "broken_checks", Severity.ERROR, message)
+
+
+def _without_file(pipeline: Pipeline, files: list[Path]) -> set[str]:
+    """Checks with an open alert whose file is gone: their alerts are over."""
+    known = {f"sql/{path.stem}" for path in files}
+    return {one.monitor for one in pipeline.ledger.alerts.all() if one.monitor.startswith("sql/")} - known
