@@ -231,6 +231,8 @@ class Seaweed:
         command = [str(_weed()), "mini", f"-dir={self.folder / 'data'}", f"-s3.config={self.folder / 's3.json'}"]
         command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-webdav=false"]
         command += ["-admin.ui=false", "-s3.port.lance=0", "-volume.preStopSeconds=0"]
+        # each bucket takes several volumes of its own, and the server's own guess ends at some 80 buckets
+        command.append("-volume.max=10000")
         command += [f"-bucket={','.join(self.buckets)}", f"-tableBucket={self.table_bucket or ''}"]
         for flag, port in _port_flags(base).items():
             command.append(f"-{flag}={port}")
