@@ -14,13 +14,45 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from vpclogs.cli import backfill, doctor, ledger, load, parse, plan, query, replay, rerun, status
+from vpclogs.cli import (
+    alerts,
+    backfill,
+    check,
+    doctor,
+    drift,
+    ledger,
+    load,
+    maintain,
+    monitor,
+    parse,
+    plan,
+    query,
+    replay,
+    rerun,
+    status,
+)
 from vpclogs.cli.terminal import RESULTS, UsageError, complain, outside
 from vpclogs.errors import VpcLogsError
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = (doctor, parse, plan, load, status, rerun, backfill, replay, query, ledger)
+COMMANDS = (
+    doctor,
+    parse,
+    plan,
+    load,
+    status,
+    rerun,
+    backfill,
+    replay,
+    query,
+    monitor,
+    alerts,
+    drift,
+    check,
+    maintain,
+    ledger,
+)
 """The command modules, in the order of the help. A new command is one more module here."""
 
 
