@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -192,3 +193,18 @@ def test_columns_that_this_version_does_not_know_are_not_lost(deployment):
 
     with pytest.raises(VpcLogsError, match="does not know \\(team\\)"):
         run(deployment)
+
+
+@pytest.mark.parametrize(
+    "commits", [60, pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)], id="2,000")]
+)
+def test_a_table_of_many_commits_over_30_partitions_has_few_files_and_the_same_rows(tmp_path, commits):
+    deployment = Deployment(tmp_path, now=LATER + timedelta(days=30))
+    objects = deployment.publish_hours(commits, days=30)
+    before = len(list(deployment.warehouse.table("vpc_dns").scan().plan_files()))
+
+    done = run(deployment)
+
+    assert (before, done.files_before, len(done.partitions)) == (commits, commits, 30)
+    assert set(deployment.files().values()) == {1}
+    assert row_ids(deployment.warehouse) == expected_ids(objects, 1, 3)
