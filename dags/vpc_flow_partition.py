@@ -10,7 +10,7 @@ The partition is the run's partition key, such as `123456789012|us-west-2|2022-1
 
 * **Red**: the log of the red task says why. Remove the cause, then clear the run.
 * **Safe to run again**: always. The same objects give the same rows.
-* **Started by hand**: fill in *Partition key* in the trigger form, or
+* **Started by hand**: *Trigger*, *Advanced Options*, *Partition Key*, or
   `airflow dags trigger vpc_flow_partition --conf '{"partition": "123456789012|us-west-2|2022-10-07"}'`
 * **More**: `docs/runbooks/rerun-a-partition.md`
 """

@@ -66,7 +66,7 @@ class Limits(_Frozen):
     fetch_threads: int = Field(default=8, ge=1, le=64)
     list_threads: int = Field(default=8, ge=1, le=64)
     max_line_bytes: Size = 1 << 20
-    max_object_bytes: Size = 8 << 30
+    max_object_bytes: Size = 16 << 30
     max_kept_raw_bytes: Size = 64 << 10
     backfill_max_bytes: Size = 100 << 30
     backfill_max_objects: int = Field(default=1_000_000, ge=1)

@@ -68,7 +68,7 @@ class ParseLimits:
     """Bounds that keep a hostile object from taking the worker down. Sizes in bytes."""
 
     max_line_bytes: int = 1 << 20
-    max_object_bytes: int = 8 << 30  # decompressed: the bomb limit
+    max_object_bytes: int = 16 << 30  # decompressed: the bomb limit
     max_kept_raw_bytes: int = 64 << 10  # raw text kept per refused record; longer ones keep a pointer
     block_bytes: int = 16 << 20  # decompressed bytes parsed at a time
     whole_object_bytes: int = 64 << 20  # up to here an object is decompressed whole before parsing

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from vpclogs.errors import ConfigError
+from vpclogs.monitors.settings import MonitorSettings
 from vpclogs.settings import (
     AirflowSettings,
     AuditSettings,
@@ -63,7 +64,7 @@ def test_the_example_loads_and_names_every_key() -> None:
     settings = load_settings(example, {})
 
     text = example.read_text()
-    models = (Settings, Limits, AuditSettings, Source, AirflowSettings, UpkeepSettings)
+    models = (Settings, Limits, AuditSettings, MonitorSettings, Source, AirflowSettings, UpkeepSettings)
     assert isinstance(settings, Settings)
     assert [key for model in models for key in model.model_fields if f"{key}:" not in text] == []
 
@@ -157,7 +158,8 @@ WRONG = {
     ),
     "a key like no other gets all keys": (
         "zzz: 1",
-        "3: zzz: unknown key; the keys here are airflow, audit, catalog, ledger, limits, namespace, sources, upkeep",
+        "3: zzz: unknown key; the keys here are airflow, audit, catalog, checks_folder, ledger, limits, monitors, "
+        "namespace, sources, upkeep",
     ),
     "a typo deep inside": (
         "audit:\n  per_source:\n    dns:\n      max_quarantined_shar: 1",
