@@ -8,6 +8,7 @@
   - S3Unavailable          throttled, timed out or reset; a retry may help (transient)
   - PublishConflict        too many publishers at once; a retry may help (transient)
   - PartitionsFailed       the run is over and these partitions were not published
+  - AlertsOpen             monitors have found what somebody must look at now
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
+    "AlertsOpen",
     "ConfigError",
     "InvalidPartition",
     "LedgerMismatch",
@@ -67,3 +69,11 @@ class PartitionsFailed(VpcLogsError):
         lines = "\n".join(f"  {key}: {why}" for key, why in failed)
         super().__init__(f"{len(failed)} partition(s) not published:\n{lines}")
         self.failed = tuple(failed)
+
+
+class AlertsOpen(VpcLogsError):
+    """Raised at the end of a run of monitors to name the errors that are open and new."""
+
+    def __init__(self, alerts: Sequence[tuple[str, str]]) -> None:
+        lines = "\n".join(f"  {key}: {message}" for key, message in alerts)
+        super().__init__(f"{len(alerts)} alert(s) to look at now, see docs/quality.md:\n{lines}")

@@ -37,3 +37,4 @@ class Tag(StrEnum):
     PARTITION = "partition"
     REPLAY = "replay"
     MAINTENANCE = "maintenance"
+    MONITORS = "monitors"

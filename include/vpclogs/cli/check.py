@@ -1,0 +1,56 @@
+"""``vpclogs check``: try checks in SQL files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from vpclogs.cli.terminal import Subparsers, UsageError, complain, say, tell
+from vpclogs.errors import VpcLogsError
+
+__all__ = ["register"]
+
+
+def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "check",
+        parents=[common],
+        help="try your SQL checks",
+        description="Run checks over the tables and print what they find. Nothing is kept and nobody is told. "
+        "Exit code 1 if a check finds something or cannot run.",
+    )
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: all of checks_folder")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run each; one that cannot run stops no other."""
+    from vpclogs.querying import open_tables
+    from vpclogs.settings import load_settings
+    from vpclogs.sql_checks import check_files, read_check, run_check
+    from vpclogs.warehouse import Warehouse
+
+    settings = load_settings(arguments.config, os.environ)
+    files = arguments.files
+    if not files:
+        if settings.checks_folder is None:
+            raise UsageError("name files, or set checks_folder in the settings")
+        files = check_files(settings.checks_folder)
+    warehouse = Warehouse(settings.catalog, namespace=settings.namespace)
+    bad = False
+    with open_tables(warehouse.catalog, namespace=settings.namespace) as tables:
+        for path in files:
+            try:
+                finding = run_check(read_check(path), tables)
+            except VpcLogsError as error:
+                bad = True
+                complain(f"{path}: {error}")
+                continue
+            if finding is None:
+                say(f"{path.stem}: nothing found")
+            else:
+                bad = True
+                tell(f"{path.stem} {finding.severity}: {finding.message}")
+    return int(bad)

@@ -1,0 +1,44 @@
+"""``vpclogs monitor``: run the monitors and the users' checks in this process, without Airflow."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from vpclogs.cli.terminal import Subparsers, complain, many, say, tell
+
+__all__ = ["register"]
+
+
+def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "monitor",
+        parents=[common],
+        help="run the monitors and your SQL checks now",
+        description="Look for silence, stale or missing data, odd volumes, lag, refused records, schema drift, and "
+        "accounts that no source covers; then run the SQL files of checks_folder. What is found is kept as alerts. "
+        "Nobody is told: the DAG vpclogs_monitors does that. Exit code 1 if something of severity error is found.",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what is found, errors first."""
+    from vpclogs.audits.finding import Severity
+    from vpclogs.clients import client_for
+    from vpclogs.monitors.checking import run_checks
+    from vpclogs.monitors.running import run as run_monitors
+    from vpclogs.pipeline import Pipeline
+    from vpclogs.settings import load_settings
+
+    pipeline = Pipeline(load_settings(arguments.config, os.environ), client_for=client_for)
+    found = [*run_monitors(pipeline).findings, *run_checks(pipeline).findings]
+    for finding in sorted(found, key=lambda one: (-list(Severity).index(one.severity), one.key)):
+        tell(f"{finding.severity} {finding.key}: {finding.message}")
+    errors = sum(finding.severity is Severity.ERROR for finding in found)
+    if errors:
+        complain(f"{many(errors, 'error')} found; docs/quality.md says what to do")
+    elif not found:
+        say("nothing found")
+    return int(errors > 0)

@@ -1,0 +1,66 @@
+"""The tasks of the monitors DAG: look, run the users' checks, tell, judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import get_current_context, task
+
+from vpclogs_airflow.defaults import POOL
+from vpclogs_airflow.graph import pipeline
+
+__all__ = ["monitor"]
+
+
+def monitor() -> None:
+    """Tell whatever was found, also when one of the two could not look; then the run is red."""
+    looks = [watch(), check()]
+    looks >> notify()
+    looks >> verdict()
+
+
+@task(pool=POOL)
+def watch() -> dict[str, int]:
+    """Run the monitors, and keep what they find as alerts in the ledger."""
+    from vpclogs.monitors.running import run
+
+    with pipeline() as verbs:
+        return counted(run(verbs).findings)
+
+
+@task
+def check() -> dict[str, int]:
+    """Run the SQL files of `checks_folder` over the tables."""
+    from vpclogs.monitors.checking import run_checks
+
+    with pipeline() as verbs:
+        return counted(run_checks(verbs).findings)
+
+
+@task(trigger_rule="all_done")
+def notify() -> dict[str, int]:
+    """Tell each notifier of the settings what is new, still open for long, or over."""
+    from vpclogs_airflow.notifying import tell_all
+
+    with pipeline() as verbs:
+        return tell_all(verbs, dict(get_current_context()), now=verbs.clock())
+
+
+@task(retries=0)
+def verdict() -> None:
+    """Fail the run if an error is open for which no run was red before, or not for long."""
+    from vpclogs.errors import AlertsOpen
+    from vpclogs.monitors.telling import errors_for_run
+
+    with pipeline() as verbs:
+        errors = errors_for_run(verbs.ledger.alerts, verbs.settings.monitors, now=verbs.clock())
+        if errors:
+            raise AlertsOpen([(one.key, one.message) for one in errors])
+
+
+def counted(findings: Any) -> dict[str, int]:
+    """How many findings there are of each severity."""
+    counts: dict[str, int] = {}
+    for finding in findings:
+        counts[finding.severity.value] = counts.get(finding.severity.value, 0) + 1
+    return counts
