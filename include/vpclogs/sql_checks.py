@@ -30,7 +30,7 @@ __all__ = ["SqlCheck", "check_files", "read_check", "run_check"]
 
 _KEYS = {"severity": tuple(Severity), "message": (), "log_type": tuple(LogType)}
 _REQUIRED = ("severity", "message")
-_HEADER = re.compile(r"--\s*([A-Za-z_ ]+?)\s*:\s*(.*?)\s*")
+_HEADER = re.compile(r"--\s*([A-Za-z_]+)\s*:\s*(.*?)\s*")
 _NAME = re.compile(r"[a-z0-9_]{1,60}")
 
 _COUNTED = 1000

@@ -125,8 +125,9 @@ def _last_whole_days(scene: Scene, place: Place) -> dict[tuple[str | None, str |
     last: dict[tuple[str | None, str | None], date] = {}
     for back in range(_NEWS.days + 1, 0, -1):
         begin = midnight - timedelta(days=back)
-        *_, regions, _, _ = scene.grids[LogType(place.log_type)].between(begin, begin + timedelta(days=1)).levels()
-        for one, rows in zip(regions.places, regions.rows.sum(axis=1), strict=True):
-            if one.source == place.source and rows >= _FEWEST_RECORDS:
-                last[one.account, one.region] = begin.date()
+        regions = scene.grids[LogType(place.log_type)].between(begin, begin + timedelta(days=1)).wider()
+        if regions is not None:
+            for one, rows in zip(regions.places, regions.rows.sum(axis=1), strict=True):
+                if one.source == place.source and rows >= _FEWEST_RECORDS:
+                    last[one.account, one.region] = begin.date()
     return last

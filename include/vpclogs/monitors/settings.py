@@ -25,8 +25,8 @@ MONITOR_NAMES = (
     "refused_objects_rise",
     "schema_drift",
     "uncovered_accounts",
-    "broken_checks",
     "failed_monitors",
+    "broken_checks",
 )
 """Every monitor. The monitors themselves are heavy to import, and a configuration is read often."""
 

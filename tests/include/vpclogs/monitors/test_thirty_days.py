@@ -111,28 +111,80 @@ def pause(weeks: Weeks) -> None:
     weeks.paused = lambda run: run >= FAULT
 
 
+def silence(place: str, within: int = 8, **site: object) -> Fault:
+    return Fault(f"silence of {place}", lambda weeks: stop(weeks, **site), f"silence/{place}", within)
+
+
 FAULTS = (
-    Fault("a VPC", lambda w: stop(w, scope="vpc-main"), f"silence/dns/{EAST}/us-east-1/vpc-main"),
-    Fault("an office", lambda w: stop(w, scope="vpc-office"), f"silence/dns/{EAST}/us-east-1/vpc-office", within=11),
-    Fault("a flow log", lambda w: stop(w, scope="fl-shop"), f"silence/flow/{WEST}/eu-west-1/fl-shop"),
-    Fault("a nightly job", lambda w: stop(w, scope="fl-nightly"), f"silence/flow/{WEST}/us-west-2/fl-nightly"),
-    Fault("a region", lambda w: stop(w, log_type=FLOW, region="eu-west-1"), f"silence/flow/{WEST}/eu-west-1"),
-    Fault("an account", lambda w: stop(w, log_type=FLOW, account=WEST), f"silence/flow/{WEST}"),
-    Fault("a whole source", lambda w: stop(w, log_type=FLOW), "silence/flow"),
-    Fault("an outage", lambda w: hold(w, FAULT + 6 * HOUR, scope="fl-east"), f"silence/flow/{EAST}/us-east-1/fl-east"),
-    Fault("half of a VPC's hosts", lambda w: volume(w, 0.3, scope="vpc-main"), f"volume_drop/dns/{EAST}/us-east-1/vpc-main"),
-    Fault("a filter on a flow log", lambda w: volume(w, 0.1, scope="fl-shop"), f"volume_drop/flow/{WEST}/eu-west-1/fl-shop"),
-    Fault("a drop in a region", lambda w: volume(w, 0.2, region="ap-southeast-2"), f"volume_drop/flow/{WEST}/ap-southeast-2"),
-    Fault("a scan", lambda w: volume(w, 20, scope="fl-shrinking"), f"volume_rise/flow/{WEST}/eu-west-1/fl-shrinking"),
-    Fault("slow loading", lambda w: slow_loading(w, timedelta(hours=4), log_type=FLOW), "ingest_lag/flow", within=10),
-    Fault("slow delivery", lambda w: slow_delivery(w, timedelta(hours=2.4), log_type=DNS), "ingest_lag/dns", within=10),
-    Fault("a new format", lambda w: refuse_records(w, 0.02, scope="vpc-berlin"), f"quarantine_rise/dns/{EAST}/eu-central-1/vpc-berlin"),
-    Fault("a rare new record", lambda w: refuse_records(w, 0.001, scope="fl-east"), f"quarantine_rise/flow/{EAST}/us-east-1/fl-east", within=12),
-    Fault("broken objects", lambda w: refuse_objects(w, 4, scope="fl-east"), "refused_objects_rise/flow"),
-    Fault("a failed partition", lambda w: fail(w, log_type=FLOW, region="us-east-1"), f"freshness/flow/{EAST}/us-east-1", within=10),
+    silence(f"dns/{EAST}/us-east-1/vpc-main", scope="vpc-main"),
+    silence(f"dns/{EAST}/us-east-1/vpc-office", scope="vpc-office", within=11),
+    silence(f"flow/{WEST}/eu-west-1/fl-shop", scope="fl-shop"),
+    silence(f"flow/{WEST}/us-west-2/fl-nightly", scope="fl-nightly"),
+    silence(f"flow/{WEST}/eu-west-1", log_type=FLOW, region="eu-west-1"),
+    silence(f"flow/{WEST}", log_type=FLOW, account=WEST),
+    silence("flow", log_type=FLOW),
+    Fault(
+        "an outage that is made up for",
+        lambda weeks: hold(weeks, FAULT + 6 * HOUR, scope="fl-east"),
+        f"silence/flow/{EAST}/us-east-1/fl-east",
+    ),
+    Fault(
+        "most hosts of a VPC",
+        lambda weeks: volume(weeks, 0.3, scope="vpc-main"),
+        f"volume_drop/dns/{EAST}/us-east-1/vpc-main",
+    ),
+    Fault(
+        "a filter on a flow log that has grown",
+        lambda weeks: volume(weeks, 0.1, scope="fl-shop"),
+        f"volume_drop/flow/{WEST}/eu-west-1/fl-shop",
+    ),
+    Fault(
+        "most of a region",
+        lambda weeks: volume(weeks, 0.2, region="ap-southeast-2"),
+        f"volume_drop/flow/{WEST}/ap-southeast-2",
+    ),
+    Fault(
+        "a scan",
+        lambda weeks: volume(weeks, 20, scope="fl-shrinking"),
+        f"volume_rise/flow/{WEST}/eu-west-1/fl-shrinking",
+    ),
+    Fault(
+        "slow loading",
+        lambda weeks: slow_loading(weeks, timedelta(hours=4), log_type=FLOW),
+        "ingest_lag/flow",
+        within=10,
+    ),
+    Fault(
+        "slow delivery",
+        lambda weeks: slow_delivery(weeks, timedelta(hours=2.4), log_type=DNS),
+        "ingest_lag/dns",
+        within=10,
+    ),
+    Fault(
+        "a new format",
+        lambda weeks: refuse_records(weeks, 0.02, scope="vpc-berlin"),
+        f"quarantine_rise/dns/{EAST}/eu-central-1/vpc-berlin",
+    ),
+    Fault(
+        "a new record that is rare",
+        lambda weeks: refuse_records(weeks, 0.001, scope="fl-east"),
+        f"quarantine_rise/flow/{EAST}/us-east-1/fl-east",
+        within=12,
+    ),
+    Fault(
+        "broken objects",
+        lambda weeks: refuse_objects(weeks, 4, scope="fl-east"),
+        "refused_objects_rise/flow",
+    ),
+    Fault(
+        "a failed partition",
+        lambda weeks: fail(weeks, log_type=FLOW, region="us-east-1"),
+        f"freshness/flow/{EAST}/us-east-1",
+        within=10,
+    ),
     Fault("an account that is denied", deny, f"freshness/flow/{WEST}/listing"),
     Fault("a paused DAG", pause, "no_runs"),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
