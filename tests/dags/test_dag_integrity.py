@@ -10,7 +10,7 @@ import pytest
 HOURLY = ("vpc_dns_hourly", "vpc_flow_hourly")
 PARTITION = ("vpc_dns_partition", "vpc_flow_partition")
 REPLAY = ("vpc_dns_replay", "vpc_flow_replay")
-ALL = (*HOURLY, *PARTITION, *REPLAY, "vpclogs_maintenance")
+ALL = (*HOURLY, *PARTITION, *REPLAY, "vpclogs_maintenance", "vpclogs_monitors")
 
 
 def test_every_file_is_read_without_error_and_holds_one_dag_of_its_name(dag_bag, repository):

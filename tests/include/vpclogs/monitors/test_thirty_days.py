@@ -29,6 +29,9 @@ from tests.simulated_weeks import (
 )
 from vpclogs.manifests import ListingFailure
 
+# Some minutes: every fault is looked for over weeks of hours.
+pytestmark = pytest.mark.slow
+
 FAULT = at(22, 10)  # a Tuesday, 10:00 UTC
 LIVED = FAULT - 3 * HOUR / 2
 CLOCK_CHANGE = at(27)
