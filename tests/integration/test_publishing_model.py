@@ -30,9 +30,13 @@ from vpclogs.publishing import Publisher
 from vpclogs.warehouse import QUARANTINE, Warehouse
 
 PARTITIONS = (PARTITION, Partition.parse("123456789012|eu-west-1|2022-10-07", LogType.VPC_DNS))
-NAMES = ("a", "b", "c")
-CONTENTS = ("e1", "e2")
+NAMES = ("a", "b")
+CONTENTS = ("e1", "e2", "e3", "e4")
 """ETags: a key written with the same one again has its earlier content back."""
+STEP = st.sampled_from((1, 1, 1, *range(2, 13)))
+"""A publish has some ten; before the first it has made its plan."""
+NEWEST = st.integers(-3, -1)
+"""Of the runs that wait."""
 
 
 class Crash(BaseException):
@@ -133,29 +137,56 @@ class Publishing(RuleBasedStateMachine):
         self.s3[partition, name] = item
         self.by_identity[item.identity] = item
 
+    @rule(
+        partition=st.sampled_from(PARTITIONS),
+        name=st.sampled_from(NAMES),
+        contents=st.permutations(CONTENTS),
+        reload=st.booleans(),
+        older_first=st.booleans(),
+        at=STEP,
+        dies=st.integers(1, 30),
+    )
+    def let_two_versions_meet(
+        self,
+        partition: Partition,
+        name: str,
+        contents: list[str],
+        reload: bool,
+        older_first: bool,
+        at: int,
+        dies: int,
+    ) -> None:
+        """Two runs that hold different versions of one object are published at once."""
+        self.deliver(partition, name, contents[0])
+        self.stage_a_reload(partition, None) if reload else self.stage_an_hour(None)
+        self.deliver(partition, name, contents[1])
+        self.stage_an_hour(None)
+        if len(self.runs) > 1:
+            self.publish_two_at_once(*((-2, -1) if older_first else (-1, -2)), at, dies)
+
     @rule(partition=st.sampled_from(PARTITIONS), name=st.sampled_from(NAMES))
     def delete(self, partition: Partition, name: str) -> None:
         self.s3.pop((partition, name), None)
 
-    @rule(unread=st.sampled_from(NAMES + (None,) * 3))
+    @rule(unread=st.sampled_from((*NAMES, None, None, None, None)))
     def stage_an_hour(self, unread: str | None) -> None:
         """Plan and stage what is new; one object may be gone when it is read."""
         self.publisher.complete_open(LogType.VPC_DNS)
         self._stage(self.ledger.objects.new(list(self.s3.values())), Mode.ADD, unread)
 
-    @rule(partition=st.sampled_from(PARTITIONS), unread=st.sampled_from(NAMES + (None,) * 3))
+    @rule(partition=st.sampled_from(PARTITIONS), unread=st.sampled_from((*NAMES, None, None, None, None)))
     def stage_a_reload(self, partition: Partition, unread: str | None) -> None:
         self._stage([item for item in self.s3.values() if item.partition == partition], Mode.RELOAD, unread)
 
     @precondition(lambda self: self.runs)
-    @rule(which=st.integers(0, 5), at=st.integers(1, 30))
+    @rule(which=st.integers(0, 5), at=st.integers(1, 12))
     def publish_and_crash(self, which: int, at: int) -> None:
         """The process dies at one of its steps, if it has so many; its run may be published again later."""
         STEPS.plan((at, crash))
         self._publish(self.runs[which % len(self.runs)])
 
     @precondition(lambda self: self.runs)
-    @rule(which=st.integers(0, 5), other=st.integers(0, 5), at=st.integers(1, 25), dies=st.integers(1, 60))
+    @rule(which=NEWEST, other=NEWEST, at=STEP, dies=st.integers(1, 30))
     def publish_two_at_once(self, which: int, other: int, at: int, dies: int) -> None:
         """Between two steps of one publish all of another happens, or it crashes; then perhaps the first one does."""
         second = self.runs[other % len(self.runs)]
