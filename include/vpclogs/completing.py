@@ -32,7 +32,7 @@ from vpclogs.ledger import Ledger
 from vpclogs.ledger.intents import Intent, Removal
 from vpclogs.partitions import LogType, Partition
 from vpclogs.settings import UpkeepSettings
-from vpclogs.snapshots import INTENT_PROPERTY, QuickTransaction, history, intent_of
+from vpclogs.snapshots import INTENT_PROPERTY, QuickTransaction, history, intent_of, merging
 from vpclogs.upkeep.expiry import expire
 from vpclogs.warehouse import QUARANTINE, Warehouse, equals, in_partition, one_of
 
@@ -191,7 +191,8 @@ def _change(table: Table, intent: Intent, name: str) -> None:
             warnings.filterwarnings("ignore", "Delete operation did not match")  # that is fine
             transaction.delete(_removed(removals, intent.log_type, name), snapshot_properties=properties)
         if files:
-            transaction.add_files(files, snapshot_properties=properties, check_duplicate_files=False)
+            with merging(transaction, table.last_sequence_number):
+                transaction.add_files(files, snapshot_properties=properties, check_duplicate_files=False)
 
 
 def _removed(removals: Sequence[Removal], log_type: LogType, table: str) -> BooleanExpression:

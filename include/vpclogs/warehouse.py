@@ -35,12 +35,11 @@ QUARANTINE = "quarantine"
 _PROPERTIES = {
     # Publishing retries conflicts itself, because it must look again at what is published first.
     "commit.retry.num-retries": "0",
-    # Each commit adds a manifest; merging keeps their number, and so planning time, small.
-    "commit.manifest-merge.enabled": "true",
-    "commit.manifest.min-count-to-merge": "20",
-    # Merging rewrites every entry of what it merges, at half a millisecond each: small enough that no publish
-    # waits long for it, however many files the table has.
-    "commit.manifest.target-size-bytes": str(256 << 10),
+    # Each commit adds a manifest. Publishing merges them now and then, see `vpclogs.snapshots.merging`: merging at
+    # every commit would rewrite a manifest of hundreds of entries each time that it is nearly full.
+    "commit.manifest-merge.enabled": "false",
+    "commit.manifest.min-count-to-merge": "4",
+    "commit.manifest.target-size-bytes": str(128 << 10),
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
     "write.parquet.compression-codec": "zstd",

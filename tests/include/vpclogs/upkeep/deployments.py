@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,21 +40,27 @@ class Crash(Exception):
 class Deployment:
     """A ledger and tables in a folder, and what was published to them."""
 
-    def __init__(self, folder: Path, *, now: datetime = NOW, client: Any = None, **upkeep: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        now: datetime = NOW,
+        ledger: str | None = None,
+        catalog: Mapping[str, str] | None = None,
+        **upkeep: Any,
+    ) -> None:
         self.now = now
-        self.document = {
-            "ledger": f"sqlite:///{folder}/ledger.db",
-            "catalog": {
-                "type": "sql",
-                "uri": f"sqlite:///{folder}/catalog.db",
-                "warehouse": f"file://{folder}/warehouse",
-            },
+        files = {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/warehouse"}
+        document = {
+            "ledger": ledger or f"sqlite:///{folder}/ledger.db",
+            "catalog": catalog or files,
+            "namespace": folder.name.lower().replace("-", "_"),
             "sources": [{"name": "org-dns", "log_type": "vpc_dns", "bucket": "logs"}],
             "upkeep": upkeep,
         }
         self.pipeline = Pipeline(
-            Settings.model_validate(self.document),
-            client_for=lambda source: client,
+            Settings.model_validate(document),
+            client_for=lambda source: None,  # type: ignore[arg-type,return-value]
             clock=lambda: self.now,
             sleep=lambda seconds: None,
         )
