@@ -1,4 +1,4 @@
-"""A proxy between a client and the S3 server that breaks what it is told to break.
+"""A proxy between a client and a server (S3, or an Iceberg catalog) that breaks what it is told to break.
 
 The Host header goes through unchanged, so signatures made for the proxy's address hold.
 """
@@ -27,12 +27,14 @@ _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length"}
 class Fault:
     """One thing to break, for requests whose method and decoded path with query match ``pattern``.
 
-    It happens ``times`` times (None: always). ``hits`` counts.
+    It happens ``times`` times (None: always), after ``skip`` that go through. ``hits`` counts.
     """
 
     pattern: str
     times: int | None = 1
+    skip: int = 0
     answer: tuple[int, str, str] | None = None  # status, code, message: the server is not asked
+    forward: bool = False  # but with this it is asked, and only its own answer is lost
     keep_bytes: int | None = None  # of the body, then the connection breaks
     reset: bool = False  # break it by RST, not by an orderly end
     claim_all: bool = True  # announce the full length though less comes
@@ -110,9 +112,13 @@ class FaultProxy:
         with self._lock:
             self.requests.append(request)
             for fault in self._faults:
-                if re.search(fault.pattern, request) and (fault.times is None or fault.hits < fault.times):
-                    fault.hits += 1
-                    return fault
+                if not re.search(fault.pattern, request) or fault.hits == fault.times:
+                    continue
+                if fault.skip:
+                    fault.skip -= 1
+                    continue
+                fault.hits += 1
+                return fault
         return None
 
 
@@ -136,6 +142,8 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             ranged = self.headers.get("Range", "")
             fault = proxy._record(f"{self.command} {unquote(self.path)} {ranged}".rstrip())
             if fault and fault.answer:
+                if fault.forward:
+                    self._ask(body)
                 self._refuse(*fault.answer)
             else:
                 self._forward(body, fault)
@@ -151,12 +159,15 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             if self.command != "HEAD":
                 self.wfile.write(body)
 
-        def _forward(self, body: bytes, fault: Fault | None) -> None:
+        def _ask(self, body: bytes) -> tuple[http.client.HTTPResponse, bytes]:
             target = urlsplit(proxy.upstream)
             with contextlib.closing(http.client.HTTPConnection(str(target.hostname), target.port)) as upstream:
                 upstream.request(self.command, self.path, body or None, dict(self.headers))
                 answer = upstream.getresponse()
-                content = answer.read()
+                return answer, answer.read()
+
+        def _forward(self, body: bytes, fault: Fault | None) -> None:
+            answer, content = self._ask(body)
             self.send_response_only(answer.status)
             for name, value in answer.getheaders():
                 if name.lower() == "etag" and fault and fault.etag:

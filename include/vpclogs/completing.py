@@ -18,15 +18,10 @@ from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyiceberg.exceptions import (
-    CommitFailedException,
-    CommitStateUnknownException,
-    ServiceUnavailableError,
-    ValidationException,
-)
 from pyiceberg.expressions import AlwaysFalse, And, BooleanExpression, Or
 from pyiceberg.table import Table
 
+from vpclogs.catalog_failures import UNDECIDED
 from vpclogs.errors import LedgerMismatch, PublishConflict, VpcLogsError
 from vpclogs.ledger import Ledger
 from vpclogs.ledger.intents import Intent, Removal
@@ -39,8 +34,6 @@ from vpclogs.warehouse import QUARANTINE, Warehouse, equals, in_partition, one_o
 __all__ = ["Completer", "backoff"]
 
 _ATTEMPTS = 200
-# The catalog may or may not have taken the commit: the search of the next attempt tells.
-_UNDECIDED = (CommitFailedException, ValidationException, CommitStateUnknownException, ServiceUnavailableError)
 _UNREADABLE = (FileNotFoundError, pa.ArrowInvalid)
 
 
@@ -122,6 +115,7 @@ class Completer:
         """Whether the intent is still open afterwards, with its changes to this table committed."""
         if not intent.plan.files.get(name) and not intent.plan.removals_in(name):
             return True
+        trouble: Exception | None = None
         for attempt in range(_ATTEMPTS):
             # This order matters, see the module's docstring: load, ask the ledger, search, commit.
             table = self._warehouse.table(name)
@@ -133,14 +127,18 @@ class Completer:
                 _change(table, intent, name)
                 self._shorten(table)
                 return True
-            except _UNDECIDED:
+            except UNDECIDED as error:  # whether the catalog has taken it, the search of the next attempt tells
+                trouble = error
                 self._sleep(backoff(attempt))
             except _UNREADABLE as error:
                 raise VpcLogsError(
                     f"run {intent.plan.run_key}: a staged file cannot be read when it is to be published ({error}). "
                     f"Clear the run's stage tasks, so that they write it again."
                 ) from error
-        raise PublishConflict(f"run {intent.plan.run_key}: the commit to {name} kept conflicting; try again")
+        raise PublishConflict(
+            f"run {intent.plan.run_key}: the commit to {name} failed {_ATTEMPTS} times, at last with "
+            f"{type(trouble).__name__}: {trouble}; try again"
+        )
 
     def _shorten(self, table: Table) -> None:
         """Cut a long history, which would make each publish take longer than the one before."""

@@ -6,6 +6,7 @@
   - LedgerMismatch         ledger and tables disagree in a way that only a rebuild mends
   - S3Denied               credentials or policy refuse; a retry cannot help
   - S3Unavailable          throttled, timed out or reset; a retry may help (transient)
+  - CatalogUnavailable     the Iceberg catalog is down or in trouble; a retry may help (transient)
   - PublishConflict        too many publishers at once; a retry may help (transient)
   - PartitionsFailed       the run is over and these partitions were not published
   - AlertsOpen             monitors have found what somebody must look at now
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "AlertsOpen",
+    "CatalogUnavailable",
     "ConfigError",
     "InvalidPartition",
     "LedgerMismatch",
@@ -52,6 +54,12 @@ class S3Denied(VpcLogsError):
 
 class S3Unavailable(VpcLogsError):
     """Raised when S3 throttles, times out or breaks the connection after all retries."""
+
+    transient = True
+
+
+class CatalogUnavailable(VpcLogsError):
+    """Raised when the Iceberg catalog cannot be reached, or keeps answering that it has failed."""
 
     transient = True
 

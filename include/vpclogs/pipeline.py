@@ -69,7 +69,7 @@ class Pipeline:
     def warehouse(self) -> Warehouse:
         from vpclogs.warehouse import Warehouse
 
-        return Warehouse(self.settings.catalog, namespace=self.settings.namespace)
+        return Warehouse(self.settings.catalog, namespace=self.settings.namespace, sleep=self._sleep)
 
     @cached_property
     def publisher(self) -> Publisher:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +24,7 @@ from pyiceberg.table import Table
 from sqlalchemy import make_url
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
+from vpclogs.catalog_failures import patiently
 from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for, tables
 from vpclogs.schemas.tables import PARTITION_COLUMNS
@@ -54,12 +56,19 @@ logging.getLogger("pyiceberg.io.pyarrow").addFilter(lambda record: "statistics m
 class Warehouse:
     """Opens tables and writes files that no table knows yet.
 
-    ``catalog`` are the properties of `pyiceberg.catalog.load_catalog`.
+    ``catalog`` are the properties of `pyiceberg.catalog.load_catalog`. A catalog that fails
+    for a moment is asked again; ``sleep`` (seconds) can be replaced in tests.
+
+    Raises:
+        CatalogUnavailable: the catalog cannot be reached, or keeps failing.
     """
 
-    def __init__(self, catalog: Mapping[str, str], *, namespace: str) -> None:
+    def __init__(
+        self, catalog: Mapping[str, str], *, namespace: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._properties = dict(catalog)
         self.namespace = namespace
+        self._sleep = sleep
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -71,13 +80,20 @@ class Warehouse:
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)
             if "timeout" not in url.query:
                 properties["uri"] = str(url.update_query_dict({"timeout": _LOCK_WAIT_SECONDS}))
+
+        def load() -> Catalog:
+            return load_catalog("vpclogs", **properties)
+
         try:
-            return load_catalog("vpclogs", **properties)
+            return patiently(load, f"the catalog of {self.namespace}", sleep=self._sleep)
         except DatabaseError:  # another process made the catalog's own tables at the same moment
-            return load_catalog("vpclogs", **properties)
+            return load()
 
     def table(self, name: str) -> Table:
         """The table as it is now. Made if it is not there; new columns of the schema are added."""
+        return patiently(lambda: self._table(name), f"table {self.namespace}.{name}", sleep=self._sleep)
+
+    def _table(self, name: str) -> Table:
         try:
             table = self.catalog.load_table((self.namespace, name))
         except NoSuchTableError:
@@ -87,12 +103,15 @@ class Warehouse:
             # another process may add the columns just now
             with suppress(CommitFailedException), table.update_schema() as update:
                 update.union_by_name(wanted)
-            return self.table(name)
+            return self._table(name)
         return table
 
     def names(self) -> list[str]:
         """The tables that exist."""
-        return sorted(name for _, name in self.catalog.list_tables(self.namespace))
+        listed = patiently(
+            lambda: self.catalog.list_tables(self.namespace), f"tables in {self.namespace}", sleep=self._sleep
+        )
+        return sorted(name for _, name in listed)
 
     def new_file(self, table: Table, partition: Partition, stem: str) -> str:
         """A path for a data file of the partition. Never the same twice: data files are immutable."""

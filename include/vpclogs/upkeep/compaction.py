@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
-from pyiceberg.exceptions import CommitFailedException, CommitStateUnknownException, ValidationException
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask, Table
 
+from vpclogs.catalog_failures import UNDECIDED
 from vpclogs.completing import backoff
 from vpclogs.errors import VpcLogsError
 from vpclogs.parquet import ParquetFile
@@ -44,7 +44,6 @@ COMPACTION_PROPERTY = "vpclogs.compaction"
 _ATTEMPTS = 20
 _PARTITIONS_AT_ONCE = 20
 _BYTES_AT_ONCE = 1 << 30
-_UNDECIDED = (CommitFailedException, ValidationException, CommitStateUnknownException)
 
 
 @dataclass
@@ -163,7 +162,7 @@ def _commit(
             break
         try:
             _swap(table, pending)
-        except _UNDECIDED:
+        except UNDECIDED:
             sleep(backoff(attempt))
             continue
         for rewrite in pending:

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 
+from vpclogs.catalog_failures import UNDECIDED
 from vpclogs.ledger import Ledger
 from vpclogs.partitions import LogType
 from vpclogs.snapshots import QuickTransaction, history, intent_of
@@ -29,14 +29,14 @@ def expire(table: Table, ledger: Ledger, *, keep: int, since: datetime | None = 
 
     What stays are the newest ``keep`` snapshots, those since ``since`` up to ``most``,
     branches and tags of others, and whatever publishing needs. If another process changes the table
-    at the same moment nothing is expired: the next one will.
+    at the same moment, or the catalog is in trouble, nothing is counted: the next one will expire what is left.
     """
     ids = [snapshot.snapshot_id for snapshot in expired(table, ledger, keep=keep, since=since, most=most)]
     if not ids:
         return 0
     try:
         ExpireSnapshots(QuickTransaction(table, autocommit=True)).by_ids(ids).commit()
-    except (CommitFailedException, ValueError):  # ValueError: another process expired one of them just now
+    except (*UNDECIDED, ValueError):  # ValueError: another process expired one of them just now
         return 0
     return len(ids)
 

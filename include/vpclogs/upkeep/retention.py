@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.expressions import And, BooleanExpression, LessThan
 from pyiceberg.table import Table
 
+from vpclogs.catalog_failures import UNDECIDED
 from vpclogs.completing import backoff
 from vpclogs.errors import PublishConflict
 from vpclogs.partitions import LogType
@@ -100,15 +100,17 @@ def _delete(
 ) -> int:
     """Delete the partitions of a table before a day; how many it were. Drops whole files and rewrites none."""
     where = _before(name, log_type, since)
+    count = 0
     for attempt in range(_ATTEMPTS):
         table = pipeline.warehouse.table(name)
-        count = len(files_by_partition(table, where))
-        if not count or dry_run:
+        left = len(files_by_partition(table, where))
+        count = max(count, left)  # none is left if an attempt was right whose answer was lost
+        if not left or dry_run:
             return count
         try:
             _commit(table, where, since)
             return count
-        except CommitFailedException:
+        except UNDECIDED:
             sleep(backoff(attempt))
     raise PublishConflict(f"deleting the days before {since} of {name} kept conflicting with publishes; try again")
 
