@@ -72,11 +72,14 @@ def with_lineage(
 
 
 def _written_as(found: pa.DataType, wanted: pa.DataType) -> pa.DataType:
-    """The type to write: texts may be dictionaries, also in lists."""
+    """The type to write: texts may be dictionaries, also in lists and structs."""
     if pa.types.is_dictionary(found):
         return found
-    if pa.types.is_list(found) and pa.types.is_dictionary(found.value_type):
-        return found
+    if pa.types.is_list(found):
+        field = wanted.value_field
+        return pa.list_(field.with_type(_written_as(found.value_type, field.type)))
+    if pa.types.is_struct(found):
+        return pa.struct([field.with_type(_written_as(found.field(field.name).type, field.type)) for field in wanted])
     return wanted
 
 
