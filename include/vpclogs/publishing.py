@@ -7,7 +7,8 @@
 
 Anyone who meets an open intent completes it (steps 2 and 3, `vpclogs.completing`)
 before claiming anything. A claim is refused if anything was published to its
-partitions since it was planned; it is then planned again. So neither a crash at any
+partitions since it was planned, or a table's history was cut since the table was
+looked at; it is then planned again. So neither a crash at any
 point nor any number of processes publishing at once can lose or repeat a row, and no
 lease, clock or heartbeat is involved.
 """
@@ -121,7 +122,8 @@ class Publisher:
         plan = draft.plan()
         if plan is None:
             return None
-        # Read as late as can be, because the history from here on is kept only once the intent is written.
+        # This order matters too: a history that is cut after the counts were read may lack what the bases promise.
+        cuts = self._ledger.cuts.counts()
         plan = msgspec.structs.replace(plan, bases=self._completer.bases(manifest.log_type))
         claimed = self._ledger.intents.claim(
             plan,
@@ -129,6 +131,7 @@ class Publisher:
             manifest=manifest.id,
             log_type=manifest.log_type,
             versions={key: versions[key] for key in plan.partitions},
+            cuts=cuts,
             now=self._clock(),
         )
         if isinstance(claimed, Intent):

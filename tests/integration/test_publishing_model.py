@@ -27,6 +27,7 @@ from vpclogs.manifests import Manifest, Mode
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
 from vpclogs.publishing import Publisher
+from vpclogs.settings import UpkeepSettings
 from vpclogs.warehouse import QUARANTINE, Warehouse
 
 PARTITIONS = (PARTITION, Partition.parse("123456789012|eu-west-1|2022-10-07", LogType.VPC_DNS))
@@ -37,6 +38,8 @@ STEP = st.sampled_from((1, 1, 1, *range(2, 13)))
 """A publish has some ten; before the first it has made its plan."""
 NEWEST = st.integers(-3, -1)
 """Of the runs that wait."""
+SHORT_HISTORY = UpkeepSettings.model_construct(max_snapshots=3, keep_snapshots=1)
+"""Far shorter than settings allow, so that histories are cut at any moment."""
 
 
 class Crash(BaseException):
@@ -122,7 +125,9 @@ class Publishing(RuleBasedStateMachine):
             "warehouse": f"file://{self.folder}/lake",
         }
         self.warehouse = Warehouse(catalog, namespace=f"n{number}")
-        self.publisher = Publisher(self.ledger, self.warehouse, clock=lambda: NOW, sleep=lambda seconds: None)
+        self.publisher = Publisher(
+            self.ledger, self.warehouse, clock=lambda: NOW, sleep=lambda seconds: None, upkeep=SHORT_HISTORY
+        )
         self.s3: dict[tuple[Partition, str], LogObject] = {}
         self.minutes = itertools.count()
         self.runs: list[Run] = []

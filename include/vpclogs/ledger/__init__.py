@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vpclogs.ledger.alerts import AlertBook
 from vpclogs.ledger.certificates import CertificateBook
+from vpclogs.ledger.cuts import CutBook
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.deliveries import DeliveryBook
 from vpclogs.ledger.intents import IntentBook
@@ -26,6 +27,7 @@ class Ledger:
         self.objects = ObjectBook(database)
         self.manifests = ManifestBook(database)
         self.intents = IntentBook(database)
+        self.cuts = CutBook(database)
         self.partitions = PartitionBook(database)
         self.deliveries = DeliveryBook(database)
         self.traits = TraitBook(database)

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, insert, select, update
 
 from vpclogs.batch_results import ObjectOutcome
 from vpclogs.errors import VpcLogsError
+from vpclogs.ledger.cuts import counts_within
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.objects import SETTLED
 from vpclogs.ledger.settling import abandon_within, settle_within
@@ -79,7 +80,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """A claim was refused, as another publish is open or has changed a partition, or has taken ``identities``."""
+    """A claim was refused: another publish is open, has changed a partition or taken ``identities``; or after a cut."""
 
     identities: frozenset[str] = frozenset()
 
@@ -98,12 +99,14 @@ class IntentBook:
         manifest: int,
         log_type: LogType,
         versions: Mapping[str, int],
+        cuts: Mapping[str, int],
         now: datetime,
     ) -> Intent | Contested:
         """Claim the objects and write the intent, all or nothing.
 
         ``versions`` are the partition versions that the plan was made from: what it takes
-        out or leaves depends on them.
+        out or leaves depends on them. ``cuts`` are the counts of cuts from before its bases
+        were read: the history from the bases on is there, and stays while the intent is open.
 
         Raises:
             VpcLogsError: the manifest is so old that its staged files were cleaned up.
@@ -115,6 +118,9 @@ class IntentBook:
             if connection.scalar(select(intents.c.seq).where(intents.c.log_type == log_type, intents.c.open).limit(1)):
                 return Contested()
             if self._versions(connection, log_type, plan.partitions) != dict(versions):
+                return Contested()
+            counts = counts_within(connection)
+            if any(counts.get(name, 0) != cuts.get(name, 0) for name in plan.bases):
                 return Contested()
             if plan.mode is Mode.ADD and (taken := self._taken(connection, [o.identity for o in outcomes])):
                 return Contested(taken)

@@ -23,8 +23,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-__all__ = ["UtcDateTime", "alerts", "certificates", "deliveries", "findings", "intents", "manifest_objects"]
-__all__ += ["manifests", "metadata", "objects", "partition_statistics", "partitions", "scopes"]
+__all__ = ["UtcDateTime", "alerts", "certificates", "cuts", "deliveries", "findings", "intents"]
+__all__ += ["manifest_objects", "manifests", "metadata", "objects", "partition_statistics", "partitions", "scopes"]
 __all__ += ["staged_batches", "traits"]
 
 
@@ -147,6 +147,14 @@ intents = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
     sqlite_autoincrement=True,  # a sequence number is never used again
+)
+
+# How often the history of a table was about to be cut: a claim made from a look before that is refused.
+cuts = Table(
+    "cuts",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("number", BigInteger, nullable=False),
 )
 
 partitions = Table(

@@ -4,7 +4,8 @@ Publishing finds out from the history whether an open intent is in a table alrea
 whether the ledger is as new as the table. So what stays is always the newest part of
 the history without a gap, down to the newest publish, and down to the last sequence
 number before any open intent was claimed. An intent that is claimed later cannot be in
-what is cut, because the table was loaded before the ledger was asked.
+what is cut: the cut is announced in the ledger before the open intents are asked for, and
+who looked at the tables before the announcement cannot claim any more.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ def expire(table: Table, ledger: Ledger, *, keep: int, since: datetime | None = 
     branches and tags of others, and whatever publishing needs. If another process changes the table
     at the same moment, or the catalog is in trouble, nothing is counted: the next one will expire what is left.
     """
+    if not expired(table, ledger, keep=keep, since=since, most=most):
+        return 0
+    ledger.cuts.announce(table.name()[-1])
+    # Asked again: an intent may have been claimed before the announcement.
     ids = [snapshot.snapshot_id for snapshot in expired(table, ledger, keep=keep, since=since, most=most)]
     if not ids:
         return 0
@@ -60,7 +65,8 @@ def _needed(name: str, chain: Sequence[Snapshot], ledger: Ledger) -> int:
     """How many of the newest snapshots publishing needs."""
     newest = next((place for place, snapshot in enumerate(chain) if intent_of(snapshot)), len(chain) - 1)
     claimed = [ledger.intents.open(log_type) for log_type in LogType]
-    bases = [intent.plan.bases.get(name, 0) for intent in claimed if intent is not None]
+    plans = [intent.plan for intent in claimed if intent is not None]
+    bases = [plan.bases.get(name, 0) for plan in plans if name in plan.tables]
     later = [any((snapshot.sequence_number or 0) > base for base in bases) for snapshot in chain]
     return max(newest + 1, _last(later))
 

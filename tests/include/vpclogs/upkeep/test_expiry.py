@@ -9,7 +9,9 @@ import pytest
 
 from tests.factories import expected_ids, make_object, row_ids
 from tests.include.vpclogs.upkeep.deployments import LATER, Deployment, partition_of
-from vpclogs.snapshots import history, intent_of
+from vpclogs.completing import Completer
+from vpclogs.partitions import LogType
+from vpclogs.snapshots import INTENT_PROPERTY, history, intent_of
 from vpclogs.upkeep.compaction import compact
 from vpclogs.upkeep.expiry import expire
 from vpclogs.warehouse import QUARANTINE
@@ -94,6 +96,57 @@ def test_a_crashed_publish_that_reached_one_table_only_is_completed_after_an_exp
 
     assert row_ids(deployment.warehouse) == expected_ids([*objects, make_object("crashed")], 1, 3)
     assert row_ids(deployment.warehouse, QUARANTINE) == expected_ids([*objects, make_object("crashed")], 4, 4)
+
+
+def test_a_history_cut_between_the_look_at_the_tables_and_the_claim_is_looked_at_again(deployment, monkeypatch):
+    """A publisher is paused in between, for so long that others publish and the history is cut."""
+    bases, others = Completer.bases, []
+
+    def look_and_pause(completer: Completer, log_type: LogType) -> dict[str, int]:
+        seen = bases(completer, log_type)
+        if not others:
+            others.extend(make_object(f"{n}", partition=partition_of(region="eu-west-1")) for n in range(3))
+            for item in others:
+                deployment.publish([item], run_key=item.key)
+            assert [run(deployment, table, keep=1) for table in ("vpc_dns", QUARANTINE)] == [2, 2]
+        return seen
+
+    monkeypatch.setattr(Completer, "bases", look_and_pause)
+
+    deployment.publish([make_object("paused")], run_key="paused")
+
+    assert row_ids(deployment.warehouse) == expected_ids([*others, make_object("paused")], 1, 3)
+    assert row_ids(deployment.warehouse, QUARANTINE) == expected_ids([*others, make_object("paused")], 4, 4)
+
+
+def test_a_claim_written_just_before_a_cut_is_announced_keeps_its_history(deployment, monkeypatch):
+    stale = deployment.pipeline.publisher._completer.bases(partition_of().log_type)
+    objects = deployment.publish_hours(3)
+    announce = deployment.ledger.cuts.announce
+
+    def claim_first(table: str) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Completer, "bases", lambda *_: stale)
+            deployment.publish_and_crash([make_object("crashed")], monkeypatch, after="the first table")
+        announce(table)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deployment.ledger.cuts, "announce", claim_first)
+        assert run(deployment, keep=1) == 0
+    deployment.pipeline.publisher.complete_open(partition_of().log_type)
+
+    assert row_ids(deployment.warehouse) == expected_ids([*objects, make_object("crashed")], 1, 3)
+
+
+def test_an_open_publish_keeps_the_history_of_its_own_tables_only(deployment, monkeypatch):
+    deployment.publish_hours(2)
+    deployment.publish_and_crash([make_object("crashed")], monkeypatch)
+    for number in range(3):
+        table = deployment.warehouse.table("vpc_flow")
+        with table.transaction() as transaction:
+            transaction.update_snapshot(snapshot_properties={INTENT_PROPERTY: f"{number}"}).fast_append().commit()
+
+    assert run(deployment, "vpc_flow", keep=1) == 2
 
 
 def test_publishing_itself_keeps_the_history_short(tmp_path):

@@ -50,6 +50,12 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_certificates_log_type_day"), "certificates", ["log_type", "day"], unique=False)
     op.create_table(
+        "cuts",
+        sa.Column("name", sa.String(length=100), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
         "deliveries",
         sa.Column("log_type", sa.String(length=20), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
