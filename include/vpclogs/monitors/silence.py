@@ -30,8 +30,8 @@ def silences(scene: Scene) -> Iterator[Sighting]:
         seen = scene.seen_until(log_type)
         if seen is None:
             continue
-        grid = _listed(scene.grid(log_type, seen - _DELIVERY), scene)
-        gaps = _gaps(grid)
+        grid = _listed(scene.grids[log_type], scene)
+        gaps = _gaps(grid, whole=grid.between(grid.start, seen - _DELIVERY).hours)
         judged = {place: gap for place, gap in gaps.items() if _judged(scene, place, gap)}
         found = {place: gap for place, gap in judged.items() if _silent(scene, place, gap)}
         for place, gap in widest(found, judged).items():
@@ -43,11 +43,11 @@ def _listed(grid: Grid, scene: Scene) -> Grid:
     return grid.only([bool(place.scope) and not scene.unlisted(place) for place in grid.places])
 
 
-def _gaps(grid: Grid) -> dict[Place, Gap]:
+def _gaps(grid: Grid, *, whole: int) -> dict[Place, Gap]:
     gaps: dict[Place, Gap] = {}
     for level in grid.levels():
         for place, objects in zip(level.places, level.objects, strict=True):
-            if (gap := current_gap(objects > 0, level.first_slot)) is not None:
+            if (gap := current_gap(objects > 0, level.first_slot, whole)) is not None:
                 gaps[place] = gap
     return gaps
 
