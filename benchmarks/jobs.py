@@ -195,31 +195,6 @@ def _sql(files: list[Path]) -> str:
     return "[" + ", ".join(f"'{file}'" for file in files) + "]"
 
 
-def _duckdb_dns() -> str:
-    texts = [
-        "version",
-        "account_id",
-        "region",
-        "vpc_id",
-        "query_name",
-        "query_type",
-        "query_class",
-        "rcode",
-        "srcaddr",
-        "srcport",
-        "transport",
-    ]
-    columns = dict.fromkeys(texts, "VARCHAR") | {
-        "query_timestamp": "TIMESTAMP",
-        "answers": 'STRUCT("Rdata" VARCHAR, "Type" VARCHAR, "Class" VARCHAR)[]',
-        "srcids": "STRUCT(instance VARCHAR, resolver_endpoint VARCHAR)",
-        "firewall_rule_group_id": "VARCHAR",
-        "firewall_rule_action": "VARCHAR",
-        "firewall_domain_list_id": "VARCHAR",
-    }
-    return "{" + ", ".join(f"{name}: '{kind}'" for name, kind in columns.items()) + "}"
-
-
 _TEXTS = [
     "version",
     "account_id",
@@ -233,6 +208,20 @@ _TEXTS = [
     "srcport",
     "transport",
 ]
+
+
+def _duckdb_dns() -> str:
+    columns = dict.fromkeys(_TEXTS, "VARCHAR") | {
+        "query_timestamp": "TIMESTAMP",
+        "answers": 'STRUCT("Rdata" VARCHAR, "Type" VARCHAR, "Class" VARCHAR)[]',
+        "srcids": "STRUCT(instance VARCHAR, resolver_endpoint VARCHAR)",
+        "firewall_rule_group_id": "VARCHAR",
+        "firewall_rule_action": "VARCHAR",
+        "firewall_domain_list_id": "VARCHAR",
+    }
+    return "{" + ", ".join(f"{name}: '{kind}'" for name, kind in columns.items()) + "}"
+
+
 _INTEGERS = {
     "version",
     "srcport",
