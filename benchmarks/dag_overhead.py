@@ -63,17 +63,9 @@ def command(stack: Stack) -> float:
     credentials = stack.seaweed.credentials(READER)
     days = stack.sample.days
     start = time.perf_counter()
+    span = ["--from", days[0].isoformat(), "--to", days[-1].isoformat()]
     subprocess.run(
-        [
-            str(Path(sys.executable).parent / "vpclogs"),
-            "load",
-            "--log-type",
-            "vpc_dns",
-            "--from",
-            days[0].isoformat(),
-            "--to",
-            days[-1].isoformat(),
-        ],
+        [str(Path(sys.executable).parent / "vpclogs"), "load", "--log-type", "vpc_dns", *span],
         env={
             **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_"))},
             "VPCLOGS_CONFIG": str(home / "vpclogs.yaml"),
