@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +23,12 @@ from vpclogs.errors import PartitionsFailed
 from vpclogs.ledger import Ledger
 from vpclogs.ledger.database import Database
 from vpclogs.manifests import Mode
-from vpclogs.partitions import Partition
+from vpclogs.partitions import LogType, Partition
 from vpclogs.pipeline import Pipeline
 from vpclogs.publishing import Publisher
+from vpclogs.replaying import plan_replay, stage_replay
 from vpclogs.settings import Settings
+from vpclogs.upkeep.reconciliation import reconcile
 from vpclogs.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -50,14 +52,16 @@ def _client(endpoint: str, user: str) -> S3Client:
     return session.client("s3", endpoint_url=endpoint, config=config)
 
 
-def run_pipeline(pipeline: Pipeline, run_key: str, *, reload: str | None = None) -> None:
+def run_pipeline(pipeline: Pipeline, run_key: str, *, reload: str | None = None, replay: bool = False) -> None:
     """One run as its DAG does it. Partitions that fail their audit are no error here."""
-    if reload:
+    if replay:
+        batches = plan_replay(pipeline, "vpc_dns", run_key=run_key)
+    elif reload:
         batches = pipeline.plan_partition("vpc_dns", reload, run_key=run_key)
     else:
         batches = pipeline.plan("vpc_dns", run_key=run_key)
     for batch in batches:
-        pipeline.stage(batch)
+        stage_replay(pipeline, batch) if replay else pipeline.stage(batch)
     pipeline.audit(run_key)
     pipeline.publish(run_key)
     try:
@@ -68,6 +72,20 @@ def run_pipeline(pipeline: Pipeline, run_key: str, *, reload: str | None = None)
 
 def run(job: dict[str, Any]) -> None:
     """A run that dies at its kill point number ``die_at``, or writes the names of all points to ``points``."""
+    pipeline = make_pipeline(job["settings"], endpoint=job["endpoint"], until=job["until"], user=job["user"])
+    with _dying(job):
+        run_pipeline(pipeline, job["run_key"], reload=job.get("reload"), replay=job.get("replay", False))
+
+
+def reconcile_day(job: dict[str, Any]) -> None:
+    """A reconciliation of one day, the job's ``day``, that dies as `run` does."""
+    pipeline = make_pipeline(job["settings"], endpoint=job["endpoint"], until=job["until"], user=job["user"])
+    with _dying(job):
+        reconcile(pipeline, LogType.VPC_DNS, run_key=job["run_key"], days=[date.fromisoformat(job["day"])])
+
+
+@contextmanager
+def _dying(job: dict[str, Any]) -> Iterator[None]:
     passed: list[str] = []
 
     def at(point: str) -> None:
@@ -76,8 +94,7 @@ def run(job: dict[str, Any]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     set_kill_points(at)
-    pipeline = make_pipeline(job["settings"], endpoint=job["endpoint"], until=job["until"], user=job["user"])
-    run_pipeline(pipeline, job["run_key"], reload=job.get("reload"))
+    yield
     if "points" in job:
         Path(job["points"]).write_text("\n".join(passed))
 

@@ -57,10 +57,10 @@ class Deployment:
         how = {"endpoint": self.endpoint, "until": self.until, "user": self.user} | changes
         return make_pipeline(self.settings, **how | {"until": how["until"].isoformat()})
 
-    def start(self, forker: Forker, run_key: str, **more: Any) -> Child:
-        """A run in a process of its own."""
-        job = {"settings": self.settings, "endpoint": self.endpoint, "until": self.until.isoformat()}
-        return forker.start("tests.integration.crash_jobs:run", job | {"user": self.user, "run_key": run_key} | more)
+    def start(self, forker: Forker, run_key: str, *, job: str = "run", **more: Any) -> Child:
+        """A run, or another of the jobs in `crash_jobs`, in a process of its own."""
+        how = {"settings": self.settings, "endpoint": self.endpoint, "until": self.until.isoformat()}
+        return forker.start(f"tests.integration.crash_jobs:{job}", how | {"user": self.user, "run_key": run_key} | more)
 
     def run(self, *, reload: str | None = None, verdict: bool = True, **changes: Any) -> Pipeline:
         """One run in this process: an hourly one, or the reload of a partition."""

@@ -68,7 +68,10 @@ def facts(deployment: Deployment) -> Any:
 
 
 @pytest.mark.parametrize("verbs", [HOURLY, RELOAD, LOAD], ids=["an hour", "a reload", "a load"])
-@pytest.mark.parametrize("alone", [False, pytest.param(True, marks=pytest.mark.slow, id="each verb alone")])
+@pytest.mark.parametrize(
+    "alone",
+    [False, pytest.param(True, marks=[pytest.mark.slow, pytest.mark.timeout(1800)], id="each verb alone")],
+)
 def test_verbs_done_twice_do_what_they_do_once(verbs, alone, make):
     once = make()
     gave, known = do(once, verbs), facts(once)
