@@ -35,12 +35,18 @@ EVENT = {
 
 
 def make_pipeline(
-    folder: Path, bucket: str, client: Any, *, clock: Callable[[], datetime] = lambda: EVENING, **limits: Any
+    folder: Path,
+    bucket: str,
+    client: Any,
+    *,
+    clock: Callable[[], datetime] = lambda: EVENING,
+    ledger: str | None = None,
+    **limits: Any,
 ) -> Pipeline:
-    """The pipeline whose ledger, catalog and warehouse are in ``folder``; any audit passes."""
+    """The pipeline whose catalog and warehouse, and ledger unless it is given, are in ``folder``; any audit passes."""
     settings = Settings.model_validate(
         {
-            "ledger": f"sqlite:///{folder}/ledger.db",
+            "ledger": ledger or f"sqlite:///{folder}/ledger.db",
             "catalog": {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/lake"},
             "limits": limits,
             "audit": {"max_quarantined_share": 1, "max_refused_objects_share": 1},

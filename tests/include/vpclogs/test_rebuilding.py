@@ -131,6 +131,19 @@ def test_after_the_ledger_is_lost_nothing_is_loaded_twice_and_nothing_is_lost(fr
     assert run_both(fresh(), "3") == 1
 
 
+def test_a_ledger_lost_in_postgresql_is_rebuilt_there(tmp_path, bucket, s3, postgres):
+    put_first(s3, bucket)
+    run_both(lost := make_pipeline(tmp_path, bucket, s3, ledger=postgres.create("lost")), "first")
+    before = contents(lost), certificates(lost)
+    new = make_pipeline(tmp_path, bucket, s3, ledger=postgres.create("rebuilt"))
+
+    done = do_rebuild(new)
+
+    assert (done.publishes, done.suspects, done.failures) == (2, [], [])
+    assert run_both(new, "second") == 0
+    assert (contents(new), certificates(new)) == before
+
+
 def test_a_ledger_from_a_backup_gets_what_it_misses(fresh, back_up, restore, s3, bucket):
     put_first(s3, bucket)
     run_both(fresh(), "1")

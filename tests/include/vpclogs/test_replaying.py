@@ -53,6 +53,18 @@ def test_after_a_fix_what_parses_moves_once_with_its_line_and_the_rest_stays(tmp
     assert run_hour(fixed, "next hour")["objects"] == 0
 
 
+def test_a_replay_with_a_ledger_in_postgresql_moves_each_record_once(tmp_path: Path, bucket, s3, postgres):
+    ledger = postgres.create("replaying")
+    put_lines(s3, bucket, dns_key("2100"), [event(), LONG, b"{no json", LONG])
+    run_hour(make_pipeline(tmp_path, bucket, s3, ledger=ledger, **SHORT_LINES), "hour")
+    fixed = make_pipeline(tmp_path, bucket, s3, ledger=ledger)
+
+    assert [replay(fixed, "replay")["rows"], replay(fixed, "again")["rows"]] == [2, 0]
+
+    assert len(rows(fixed, "vpc_dns")) == 3
+    assert certificate(fixed) == (3, 1, True)
+
+
 def test_a_replayed_row_is_the_row_that_the_load_would_have_made(tmp_path: Path, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [event(), LONG])
     run_hour(make_pipeline(tmp_path / "first", bucket, s3, **SHORT_LINES), "hour")
