@@ -18,16 +18,17 @@ from vpclogs.parsing.flow_header import FlowHeader
 
 __all__ = ["empty_texts", "has_hexadecimal", "read_columns"]
 
+_CHUNK_BYTES = 2 << 20  # what Arrow tokenises stays in the processor's cache until it is converted
 _BOM = b"\xef\xbb\xbf"
 
 
 def read_columns(
-    text: bytes | memoryview, header: FlowHeader, as_text: Container[str]
+    text: bytes | memoryview, header: FlowHeader, as_text: Container[str], longest: int
 ) -> tuple[dict[str, pa.Array], list[int]]:
     """The columns by name, and the places of the lines that have more or fewer values.
 
     Texts are `TEXT`; numbers are unsigned, or `TEXT` too if their name is in ``as_text``.
-    Null stands for ``-``.
+    Null stands for ``-``. No line is longer than ``longest`` bytes, its newline included.
 
     Raises:
         pyarrow.ArrowInvalid: a number that is read as such is none.
@@ -44,12 +45,15 @@ def read_columns(
         text = b" ".join([b"-"] * len(header.names)) + b"\n" + text
     table = csv.read_csv(
         pa.py_buffer(text),
-        read_options=csv.ReadOptions(column_names=list(header.names), use_threads=False, block_size=len(text) + 1),
+        read_options=csv.ReadOptions(
+            column_names=list(header.names), use_threads=False, block_size=max(_CHUNK_BYTES, longest)
+        ),
         parse_options=csv.ParseOptions(delimiter=" ", quote_char=False, escape_char=False, invalid_row_handler=skip),
         convert_options=csv.ConvertOptions(
             column_types=_types(header, as_text), null_values=["-"], strings_can_be_null=True, check_utf8=False
         ),
     )
+    table = table.unify_dictionaries().combine_chunks()
     if marked:
         table, uneven = table.slice(1), [place - 1 for place in uneven]
     return {name: table.column(name).chunk(0) for name in header.names}, uneven

@@ -184,11 +184,12 @@ class FlowTextParser:
     def _rows(self, text: bytes | memoryview, header: FlowHeader, *, exact: bool) -> tuple[pa.Table, list[int], Lines]:
         """The rows, the places of the lines with more or fewer values, those of the other bad ones among the rest."""
         as_text = header.numbers if exact else self._as_text
+        longest = self._limits.max_line_bytes + 1
         try:
-            columns, uneven = read_columns(text, header, as_text)
+            columns, uneven = read_columns(text, header, as_text, longest)
             rows, marked = make_rows(header, columns, empty_texts(columns))
         except pa.ArrowInvalid:  # names one bad number; more may follow, and the next block may have them too
-            columns, uneven = read_columns(text, header, header.numbers)
+            columns, uneven = read_columns(text, header, header.numbers, longest)
             rows, marked = make_rows(header, columns, empty_texts(columns))
             self._as_text |= header.numbers.intersection(marked)
         bad = np.flatnonzero(np.logical_or.reduce(list(marked.values()))) if marked else np.empty(0, np.int64)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.include.vpclogs.parsing.flow_fates import V2, V5, fates, text_fate, zipped
 from vpclogs.parsing.driver import parse
-from vpclogs.parsing.model import ObjectEnd, ObjectInput, ObjectState, Parsed
+from vpclogs.parsing.model import ObjectEnd, ObjectInput, ObjectState, Parsed, ParseLimits
 from vpclogs.partitions import LogType
 from vpclogs.reasons import REASONS
 from vpclogs.schemas import TIMESTAMP
@@ -343,3 +343,23 @@ def test_a_refusal_says_where_what_and_why():
     (refused,) = parsed.refused
     assert (refused.line, refused.start, refused.end, refused.raw) == (2, 30, 43, b"99999 1 2 OK\r")
     assert refused.detail == "srcPort is '99999', not a number from 0 to 65535"
+
+
+def test_bad_lines_keep_their_numbers_beyond_what_arrow_reads_at_a_time():
+    good = f"2 123456789012 eni-{'1' * 1000} 10.0.0.1 10.0.0.2 1 2 6 1 1 1700000000 1700000060 ACCEPT OK"
+    lines = [V2, *[good] * 5_000]  # 5 MB
+    long = good.replace("eni-", "eni-" + "1" * 3_000_000)  # longer than Arrow reads at a time
+    for line, text in ((5, good + " 9"), (2_900, "2 -"), (4_000, long), (4_500, good + " 9"), (4_900, good + "x y")):
+        lines[line] = text
+
+    records = text_fate("\n".join(lines), ParseLimits(max_line_bytes=4 << 20))
+
+    many, few = ("too_many_values", None), ("too_few_values", None)
+    assert [line for line, _ in records] == list(range(2, 5_002))
+    assert {line: fate for line, fate in records if isinstance(fate, tuple)} == {
+        6: many,
+        2_901: few,
+        4_501: many,
+        4_901: many,
+    }
+    assert len(records[4_001 - 2][1]["interfaceId"]) == 3_001_004
