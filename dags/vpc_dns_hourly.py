@@ -15,7 +15,6 @@ the look-back (two by default) again each hour, so late objects are found whenev
 
 * **Green**: all that `plan` found is in the table or, record by record, in the quarantine.
 * **Red at `verdict`**: all but the partitions it names are published. `docs/runbooks/rerun-a-partition.md`
-* **Not over after two hours**: the alert `late_runs` is told. `docs/quality.md`
 * **Red before**: clear the red task once the cause in its log is gone; the run goes on from there.
 * **Safe to run again**: always. An object that is published is not published a second time.
 * **Started by hand**: loads up to now, or to the end of the hour before the logical date if one is given.
@@ -28,7 +27,6 @@ from __future__ import annotations
 from airflow.sdk import CronDataIntervalTimetable, dag
 
 from vpclogs.partitions import LogType
-from vpclogs_airflow.deadlines import LATE_RUN
 from vpclogs_airflow.defaults import DEFAULT_ARGS, START, Tag
 from vpclogs_airflow.graph import load, plan_hour, reload_failed
 
@@ -39,7 +37,6 @@ from vpclogs_airflow.graph import load, plan_hour, reload_failed
     start_date=START,
     catchup=False,
     max_active_runs=1,  # every run lists all that is not loaded: two at once would do the same work
-    deadline=LATE_RUN,
     doc_md=__doc__,
     default_args=DEFAULT_ARGS,
     tags=[Tag.VPCLOGS, Tag.DNS, Tag.HOURLY],

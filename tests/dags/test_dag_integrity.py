@@ -65,14 +65,6 @@ def test_hours_run_one_at_a_time_each_over_a_whole_hour(dag_bag, name):
     assert type(dag.timetable).__name__ == "CronDataIntervalTimetable"
 
 
-@pytest.mark.parametrize("name", HOURLY)
-def test_an_hour_that_is_not_over_after_two_is_told(dag_bag, name):
-    [deadline] = dag_bag.dags[name].deadline
-
-    assert deadline.interval == timedelta(hours=2)
-    assert deadline.callback.path == "vpclogs_airflow.deadlines.run_is_late"
-
-
 @pytest.mark.parametrize("name", PARTITION)
 def test_a_partition_dag_runs_for_each_failed_partition_of_its_own_log(dag_bag, name):
     timetable = dag_bag.dags[name].timetable

@@ -9,7 +9,6 @@ from vpclogs.monitors.coverage import uncovered_accounts
 from vpclogs.monitors.drift import drifts
 from vpclogs.monitors.freshness import missing_runs, stale_places
 from vpclogs.monitors.lag import lags
-from vpclogs.monitors.late_runs import LATE_RUNS
 from vpclogs.monitors.monitor import Monitor
 from vpclogs.monitors.quarantine import refused_objects, refused_records
 from vpclogs.monitors.silence import silences
@@ -28,17 +27,6 @@ MONITORS: Final = (
         action="Look at the hourly DAG: is it paused, is a run stuck or are tasks queued, is the scheduler up? "
         "When runs come again, they load all that waits.",
         threshold=("max_run_gap_hours",),
-    ),
-    Monitor(
-        LATE_RUNS,
-        Severity.WARNING,
-        None,
-        finds="An hourly run is not over two hours after it was queued. Airflow sees it, by a deadline of the DAG, and "
-        "its triggerer says so; the alert is over after `quiet_hours`, and if the run hangs on, `no_runs` follows.",
-        why="Hours run one at a time: while one hangs, none of the next begins.",
-        action="Look at the run in the grid. Tasks that wait for a slot: the pool or the executor is too small. A task "
-        "that runs on and on: its log says at which object it is; it is stopped and tried again after two hours.",
-        threshold=("quiet_hours",),
     ),
     Monitor(
         "freshness",

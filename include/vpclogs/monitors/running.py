@@ -6,13 +6,13 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from vpclogs.audits.finding import Severity
 from vpclogs.errors import VpcLogsError
 from vpclogs.monitors.catalogue import MONITORS
 from vpclogs.monitors.finding import MonitorFinding
-from vpclogs.monitors.late_runs import LATE_RUNS
 from vpclogs.monitors.monitor import Monitor, Sighting
 from vpclogs.monitors.reading import read_scene, read_uncovered
 from vpclogs.monitors.scene import Scene, Uncovered
@@ -51,7 +51,7 @@ def run(pipeline: Pipeline, *, now: datetime | None = None) -> Report:
 
 def look(scene: Scene, failures: dict[str, Exception] | None = None) -> Report:
     """What the monitors find in a scene. One that fails is a finding itself, and stops no other."""
-    report, failures = Report(judged={"failed_monitors", LATE_RUNS}), dict(failures or {})
+    report, failures = Report(judged={"failed_monitors"}), dict(failures or {})
     for monitor in MONITORS:
         if monitor.look is None or monitor.name in failures:
             continue
@@ -70,7 +70,7 @@ def look(scene: Scene, failures: dict[str, Exception] | None = None) -> Report:
 def keep(pipeline: Pipeline, report: Report, *, now: datetime) -> None:
     """Write what was found to the ledger, but for what the settings ignore."""
     settings = pipeline.settings.monitors
-    found = [one for one in report.findings if not settings.ignores(one.key)]
+    found = [one for one in report.findings if not any(fnmatchcase(one.key, pattern) for pattern in settings.ignore)]
     quiet = timedelta(hours=settings.quiet_hours)
     pipeline.ledger.alerts.keep(found, judged=report.judged, now=now, quiet=quiet)
 

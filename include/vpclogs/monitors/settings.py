@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -17,7 +16,6 @@ __all__ = ["MONITOR_NAMES", "MonitorSettings", "MonitorThresholds", "Notify"]
 
 MONITOR_NAMES = (
     "no_runs",
-    "late_runs",
     "freshness",
     "silence",
     "volume_drop",
@@ -118,10 +116,6 @@ class MonitorSettings(MonitorThresholds):
             if count > 1:
                 raise ValueError(f"{count} notifiers are called {label}: give each a `name`, by which it is remembered")
         return self
-
-    def ignores(self, key: str) -> bool:
-        """Whether a finding of this key makes no alert."""
-        return any(fnmatchcase(key, pattern) for pattern in self.ignore)
 
     def for_source(self, name: str | None) -> MonitorThresholds:
         """The thresholds that hold for the source `name`."""
