@@ -23,6 +23,9 @@ from vpclogs.schemas.vpc_dns import VPC_DNS
 __all__ = [
     "AFTER_CLIENT",
     "AFTER_TIME",
+    "CLIENT",
+    "FIRST",
+    "NEXT",
     "Gap",
     "Piece",
     "Reader",
@@ -39,9 +42,12 @@ AFTER_CLIENT = b'","srcport":"'
 
 _TIME = b',"query_timestamp":"'
 _ANSWERS = b',"answers":['
-_SOME = _ANSWERS + b'{"Rdata":"'
-_NONE = _ANSWERS + b'],"srcaddr":"'
-_CLIENT = b'],"srcaddr":"'
+FIRST = b'{"Rdata":"'
+NEXT = b'"},{"Rdata":"'
+CLIENT = b'],"srcaddr":"'
+_SOME = _ANSWERS + FIRST
+_NONE = _ANSWERS + CLIENT
+_MARK = re.compile(rb'"(?=[,}])|\]')
 _GAP = re.compile(rb'","Type":"([^"\\]*)","Class":"([^"\\]*)"\}(?:,\{"Rdata":"|(\],"srcaddr":"))')
 
 _OWN = frozenset({"query_timestamp", "query_name", "answers", "srcaddr", "srcport"})
@@ -148,12 +154,15 @@ def _piece(text: bytes, *, answered: bool = False) -> Piece | None:
 class Template:
     """How to split lines, and which names each piece must have to make a record together.
 
-    ``time`` is the number of the quote that opens the time, ``answers`` that of the first
-    quote behind ``"answers":[``, from 0.
+    ``time`` and ``answers`` are the numbers of marks (see `vpclogs.parsing.dns_split`) before
+    the time and before the first answer. ``to_time`` and ``to_answers`` are the bytes
+    from the last of those marks to where the time and the first answer begin.
     """
 
     time: int
+    to_time: int
     answers: int
+    to_answers: int
     head: frozenset[str]
     middle: frozenset[str]
     tail: frozenset[str]
@@ -164,7 +173,7 @@ def template_of(line: bytes) -> Template | None:
     time = line.find(_TIME) + len(_TIME)
     name = line.find(AFTER_TIME, time) + len(AFTER_TIME)
     answers = line.find(_ANSWERS, name)
-    client = line.find(_CLIENT, answers) + len(_CLIENT)
+    client = line.find(CLIENT, answers) + len(CLIENT)
     port = line.find(AFTER_CLIENT, client) + len(AFTER_CLIENT)
     if not len(_TIME) <= time < name < answers < client < port or b"\\" in line[:answers]:
         return None
@@ -178,4 +187,7 @@ def template_of(line: bytes) -> Template | None:
     names = (head.required, middle.required, tail.required)
     if sum(map(len, names)) != len(_REQUIRED) or frozenset().union(*names) != _REQUIRED:
         return None
-    return Template(line.count(b'"', 0, time) - 1, line.count(b'"', 0, answers), *names)
+    before_time, before_answers = ([mark.start() for mark in _MARK.finditer(line, 0, end)] for end in (time, answers))
+    if not before_time:
+        return None
+    return Template(len(before_time), time - before_time[-1], len(before_answers), answers - before_answers[-1], *names)

@@ -1,9 +1,9 @@
 """Splitting many lines at once into the values and pieces of `vpclogs.parsing.dns_pieces`.
 
-The positions of all quotes in a block are found in one pass; from them, where each
+The ends of all string values in a block are found in one pass; from them, where each
 value begins and ends is arithmetic. Splitting only guesses by the template: every byte
-of a line that is split lies in a span or in a text that is compared, so that reading the
-spans strictly shows each wrong guess.
+of a line that is split lies in a span, so that reading the spans strictly shows each
+wrong guess.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ import pyarrow.compute as pc
 
 from vpclogs.parsing.blocks import Block
 from vpclogs.parsing.coded import Coded, Mask, Positions, encode_spans
-from vpclogs.parsing.dns_pieces import AFTER_CLIENT, AFTER_TIME, Template
+from vpclogs.parsing.dns_pieces import AFTER_CLIENT, AFTER_TIME, CLIENT, FIRST, NEXT, Template
 
 __all__ = ["MarkFinder", "Marks", "Split", "split_lines"]
 
-_QUOTE, _BACKSLASH, _BRACKET, _NEWLINE = (ord(mark) for mark in '"\\]\n')
+_QUOTE, _COMMA, _BRACE, _BRACKET, _BACKSLASH, _NEWLINE = (ord(mark) for mark in '",}]\\\n')
 _SPACE, _ZERO = ord(" "), ord("0")
 _STEP = 1 << 18
-_FEW = 20_000
 _PORTS = pa.array(map(str, range(1 << 16)), pa.string())
-_ANSWER_QUOTES = 12  # {"Rdata":"…","Type":"…","Class":"…"}
+_ANSWER_MARKS = 3  # {"Rdata":"…","Type":"…","Class":"…"}
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The quotes that delimit strings, closing brackets and line ends of a block, in one order.
+    """The quotes that end string values, closing brackets and line ends of a block, in one order.
 
-    ``at`` are their positions in the block. Per line: ``first`` is the ordinal of its first
-    mark, ``end`` of its newline, ``bracket`` of its first closing bracket (-1: none).
-    ``plain``: it has no control characters and nothing beyond ASCII.
+    A quote ends a value if a comma or a closing brace comes next. ``at`` are the marks'
+    positions in the block. Per line: ``first`` is the ordinal of its first mark, ``end`` of
+    its newline, ``bracket`` of its first closing bracket (-1: none). ``plain``: it has no
+    control characters, nothing beyond ASCII, and no mark behind several backslashes.
     """
 
     at: npt.NDArray[np.int32]
@@ -73,65 +73,60 @@ class MarkFinder:
     def __init__(self) -> None:
         self._is_mark = np.empty(_STEP, np.bool_)
         self._is_other = np.empty(_STEP, np.bool_)
+        self._is_brace = np.empty(_STEP, np.bool_)
         self._at = np.empty(0, np.int32)
         self._kinds = np.empty(0, np.uint8)
 
     def find(self, block: Block) -> Marks:
         """The marks, in one pass over the block. They hold until the next call."""
-        at, kinds = self._scan(np.frombuffer(block.data, np.uint8), _escaped_quotes(block.data))
+        at, kinds, odd = self._scan(np.frombuffer(block.data, np.uint8))
         end = np.flatnonzero(kinds == _NEWLINE)
         block.know_lines(at[end].astype(np.int64))
         first = np.concatenate(([0], end[:-1] + 1))
         brackets = _first_in_line(np.flatnonzero(kinds == _BRACKET), first, end)
-        return Marks(at, first, end, brackets, _plain(block, at, kinds))
+        return Marks(at, first, end, brackets, _plain(block, at, kinds, odd))
 
     def _scan(
-        self, letters: npt.NDArray[np.uint8], escaped: Positions
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-        """Positions and letters of all marks; control characters among them."""
+        self, letters: npt.NDArray[np.uint8]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], list[Positions]]:
+        """Positions and letters of all marks, control characters among them; marks behind several backslashes."""
         found = 0
+        odd = []
         for start in range(0, len(letters), _STEP):  # small enough to stay in the cache
-            part = letters[start : start + _STEP]
-            is_mark, is_other = self._is_mark[: len(part)], self._is_other[: len(part)]
-            np.less(part, _SPACE, out=is_mark)
-            for letter in (_QUOTE, _BRACKET):
-                np.equal(part, letter, out=is_other)
-                np.logical_or(is_mark, is_other, out=is_mark)
-            is_mark[escaped[slice(*np.searchsorted(escaped, (start, start + len(part))))] - start] = False
-            places = np.flatnonzero(is_mark)
+            places = self._marks_of(letters[start : start + _STEP], letters[start + 1 : start + 1 + _STEP])
+            places += start
+            escaped = letters.take(places - 1, mode="clip") == _BACKSLASH
+            if escaped.any():
+                escaped &= letters[places] == _QUOTE  # a backslash changes nothing before a line end or a bracket
+                odd.append(places[escaped & (letters.take(places - 2, mode="clip") == _BACKSLASH)])
+                places = places[~escaped]
             total = found + len(places)
             self._make_room(total)
-            np.add(places, start, out=self._at[found:total], casting="unsafe")
-            part.take(places, out=self._kinds[found:total], mode="clip")
+            self._at[found:total] = places
+            letters.take(places, out=self._kinds[found:total], mode="clip")
             found = total
-        return self._at[:found], self._kinds[:found]
+        return self._at[:found], self._kinds[:found], odd
+
+    def _marks_of(self, part: npt.NDArray[np.uint8], following: npt.NDArray[np.uint8]) -> Positions:
+        """The marks of a part; ``following`` holds the letter after each, but after the last of all."""
+        count = len(part)
+        is_mark, is_other, is_brace = self._is_mark[:count], self._is_other[:count], self._is_brace[:count]
+        is_other[-1] = is_brace[-1] = False
+        np.equal(following, _COMMA, out=is_other[: len(following)])
+        np.equal(following, _BRACE, out=is_brace[: len(following)])
+        np.logical_or(is_other, is_brace, out=is_other)
+        np.equal(part, _QUOTE, out=is_mark)
+        np.logical_and(is_mark, is_other, out=is_mark)
+        np.equal(part, _BRACKET, out=is_other)
+        np.logical_or(is_mark, is_other, out=is_mark)
+        np.less(part, _SPACE, out=is_other)
+        np.logical_or(is_mark, is_other, out=is_mark)
+        return np.flatnonzero(is_mark)
 
     def _make_room(self, count: int) -> None:
         if count > len(self._at):
             self._at = np.concatenate((self._at, np.empty(count, np.int32)))
             self._kinds = np.concatenate((self._kinds, np.empty(count, np.uint8)))
-
-
-def _escaped_quotes(data: bytes) -> Positions:
-    """The quotes with a backslash before them that is not itself escaped."""
-    slashes = _backslashes(data)
-    letters = np.frombuffer(data, np.uint8)
-    starts_run = np.diff(slashes, prepend=-2) > 1
-    run_start = slashes[np.flatnonzero(starts_run)][np.cumsum(starts_run) - 1]
-    after = slashes[(slashes - run_start) % 2 == 0] + 1
-    escaped: Positions = after[letters[after] == _QUOTE]
-    return escaped
-
-
-def _backslashes(data: bytes) -> Positions:
-    found: list[int] = []
-    place = data.find(b"\\")
-    while place >= 0:  # as they are few, this is quicker than looking at every byte with numpy
-        found.append(place)
-        if len(found) > _FEW:
-            return np.flatnonzero(np.frombuffer(data, np.uint8) == _BACKSLASH)
-        place = data.find(b"\\", place + 1)
-    return np.array(found, np.int64)
 
 
 def _first_in_line(marks: Positions, first: Positions, end: Positions) -> Positions:
@@ -143,12 +138,15 @@ def _first_in_line(marks: Positions, first: Positions, end: Positions) -> Positi
     return np.where(found < end, found, -1)
 
 
-def _plain(block: Block, at: Positions, kinds: npt.NDArray[np.uint8]) -> Mask:
+def _plain(block: Block, at: Positions, kinds: npt.NDArray[np.uint8], odd: list[Positions]) -> Mask:
     plain = np.ones(len(block.line_ends), np.bool_)
-    odd = at[(kinds < _SPACE) & (kinds != _NEWLINE)]
+    is_control = kinds < _SPACE
+    if np.count_nonzero(is_control) > len(plain):
+        odd = [*odd, at[is_control & (kinds != _NEWLINE)]]
     if not block.data.isascii():
-        odd = np.concatenate((odd, np.flatnonzero(np.frombuffer(block.data, np.uint8) >= 0x80)))
-    plain[np.searchsorted(block.line_ends, odd)] = False
+        odd = [*odd, np.flatnonzero(np.frombuffer(block.data, np.uint8) >= 0x80)]
+    for places in odd:
+        plain[np.searchsorted(block.line_ends, places)] = False
     return plain
 
 
@@ -158,38 +156,50 @@ def split_lines(block: Block, marks: Marks, lines: Positions, template: Template
     if not len(lines):
         return None
     at, data = marks.at, pa.py_buffer(block.data)
-    time = marks.first[lines] + template.time
-    answers, bracket = marks.first[lines] + template.answers, marks.bracket[lines]
-    counts = (bracket - answers) // _ANSWER_QUOTES
-    client = at[bracket + 3] + 1
+    first, bracket = marks.first[lines], marks.bracket[lines]
+    time = at[first + template.time - 1] + template.to_time
+    name, name_end = at[first + template.time] + len(AFTER_TIME), at[first + template.time + 1]
+    client, port = at[bracket] + len(CLIENT), at[bracket + 1] + len(AFTER_CLIENT)
+    port_end = at[bracket + 2]
 
-    quotes = np.repeat(answers - _ANSWER_QUOTES * (np.cumsum(counts) - counts), counts)
-    quotes += _ANSWER_QUOTES * np.arange(len(quotes))  # the first of each answer
-    data_start, data_end = at[quotes + 2] + 1, at[quotes + 3]
-    gap_end = np.append(data_start[1:], 0)
-    gap_end[np.cumsum(counts)[counts > 0] - 1] = client[counts > 0]
-    middle_end = client.copy()
-    middle_end[counts > 0] = at[answers[counts > 0] + 2] + 1
+    answers = first + template.answers
+    counts = (bracket - answers) // _ANSWER_MARKS
+    some = counts > 0
+    ends = np.cumsum(counts)
+    rows = np.repeat(answers - _ANSWER_MARKS * (ends - counts), counts)
+    rows += np.arange(0, _ANSWER_MARKS * len(rows), _ANSWER_MARKS)  # the first mark of each answer
+    middle_end = np.where(some, at[answers - 1] + (template.to_answers + len(FIRST)), client)
+    data_end = at[rows]
+    gap_end = at[rows + 2] + len(NEXT)
+    gap_end[ends[some] - 1] = client[some]
+    data_start = np.empty_like(gap_end)
+    data_start[1:] = gap_end[:-1]
+    data_start[(ends - counts)[some]] = middle_end[some]
+
+    fits = (time <= name) & (name <= name_end) & (client <= port) & (port <= port_end)
+    fits[np.repeat(np.arange(len(lines)), counts)[data_start > data_end]] = False
+    if not fits.all():
+        return split_lines(block, marks, lines[fits], template)
     return Split(
         lines=lines,
-        head=_heads(block, data, lines, at[time] + 1),
-        time=_without(AFTER_TIME, encode_spans(data, at[time] + 1, at[time + 4] + 1)),
-        name=encode_spans(data, at[time + 4] + 1, at[time + 5]),
-        middle=encode_spans(data, at[time + 5], middle_end),
+        head=_heads(block, data, lines, time),
+        time=_without(AFTER_TIME, encode_spans(data, time, name)),
+        name=encode_spans(data, name, name_end),
+        middle=encode_spans(data, name_end, middle_end),
         counts=counts,
         data=encode_spans(data, data_start, data_end),
         gaps=encode_spans(data, data_end, gap_end),
-        client=_without(AFTER_CLIENT, encode_spans(data, client, at[bracket + 7] + 1)),
-        port=_ports(block.data, at[bracket + 7] + 1, at[bracket + 8]),
-        tail=encode_spans(data, at[bracket + 8], block.line_ends[lines]),
+        client=_without(AFTER_CLIENT, encode_spans(data, client, port)),
+        port=_ports(block.data, port, port_end),
+        tail=encode_spans(data, port_end, block.line_ends[lines]),
     )
 
 
 def _may_fit(marks: Marks, lines: Positions, template: Template) -> Mask:
-    """Which lines have enough quotes in the right places."""
+    """Which lines have enough marks in the right places."""
     in_answers = marks.bracket[lines] - marks.first[lines] - template.answers
-    fits: Mask = marks.plain[lines] & (in_answers >= 0) & (in_answers % _ANSWER_QUOTES == 0)
-    return fits & (marks.bracket[lines] + 8 < marks.end[lines])
+    fits: Mask = marks.plain[lines] & (in_answers >= 0) & (in_answers % _ANSWER_MARKS == 0)
+    return fits & (marks.bracket[lines] + 2 < marks.end[lines])
 
 
 def _heads(block: Block, data: pa.Buffer, lines: Positions, ends: Positions) -> Coded:

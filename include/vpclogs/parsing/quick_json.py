@@ -59,9 +59,10 @@ class QuickReader:
 def unescape(column: Coded) -> Coded:
     """What the texts mean as the insides of JSON strings; -1 where strict reading would refuse them."""
     inside = column.values.buffers()[2]
-    if inside is None or b"\\" not in inside.to_pybytes():
+    letters = inside.to_pybytes() if inside else b""
+    if b"\\" not in letters and b'"' not in letters:
         return column
-    escaped = np.array(pc.match_substring(column.values, "\\"))
+    escaped = np.array(pc.or_(pc.match_substring(column.values, "\\"), pc.match_substring(column.values, '"')))
     plain = column.values.filter(pa.array(~escaped))
     decoded = [_meaning(text) for text in as_bytes(column.values.filter(pa.array(escaped)))]
     meant = encode(pa.concat_arrays([plain, pa.array(decoded, pa.string())]))
