@@ -55,6 +55,17 @@ def test_no_bytes_anywhere_change_the_fate_of_other_records(seed, odd, noise, pl
     check([data[:place] + noise + data[place:]])
 
 
+@pytest.mark.parametrize("slashes", [b"\\", b"\\\\", b"\\\\\\"])
+@pytest.mark.parametrize("after", [b'"', b'",', b'"}', b"]", b"\n", b"", b"\\", b'\n"'])
+def test_backslashes_before_any_mark_change_the_fate_of_no_other_line(slashes, after):
+    r = random.Random(3)
+    lines = [plain_line(r) for _ in range(12)]
+    inside = lines[4].replace(b'","srcport', slashes + after + b'","srcport')
+    at_the_end, alone = lines[7] + slashes + after, slashes + after
+
+    check([b"\n".join([*lines[:4], inside, *lines[5:7], at_the_end, *lines[8:10], alone, *lines[10:], slashes])])
+
+
 @given(st.lists(st.binary(max_size=60), max_size=20))
 @settings(max_examples=50, deadline=None)
 def test_bytes_that_are_no_log_at_all_are_each_refused(lines):
