@@ -44,6 +44,11 @@ def parse(block: Block, *, fast: bool) -> BlockResult:
     return parser.parse(block)
 
 
+def whole_objects(result: BlockResult) -> dict[int, str]:
+    """Why objects are refused whole."""
+    return {ordinal: str(why) for ordinal, why in result.unreadable.items()}
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(40))
@@ -52,12 +57,11 @@ def test_both_paths_give_the_same(seed: int) -> None:
 
     fast, general = parse(block, fast=True), parse(block, fast=False)
 
+    assert whole_objects(fast) == whole_objects(general)
+    if whole_objects(general):
+        return  # a major version of the future: the object's rows are taken out, however many were read
     assert len(general.rows) + len(general.refused) > RECORDS
     assert fast.lines.tolist() == general.lines.tolist()
     assert fast.rows.cast(VPC_DNS.parsed).equals(general.rows.cast(VPC_DNS.parsed))
     assert sorted(fast.refused, key=lambda one: one.line) == sorted(general.refused, key=lambda one: one.line)
-    assert (fast.unreadable, fast.versions, fast.unknown_fields) == (
-        general.unreadable,
-        general.versions,
-        general.unknown_fields,
-    )
+    assert (fast.versions, fast.unknown_fields) == (general.versions, general.unknown_fields)
