@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from vpclogs.cli.terminal import Subparsers, print_table, say
+from vpclogs.cli.terminal import Subparsers, many, one_line, say, tell
 
-__all__ = ["register"]
+if TYPE_CHECKING:
+    from vpclogs.audits.finding import Severity
+    from vpclogs.ledger.alerts import Alert
+
+__all__ = ["register", "tell_finding"]
 
 
 def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -31,15 +36,26 @@ def run(arguments: argparse.Namespace) -> int:
 
     ledger = Ledger(load_settings(arguments.config, os.environ).ledger)
     found = ledger.alerts.all(only_open=not arguments.all)
-    rows = [
-        [one.severity.value, _time(one.first_seen), _time(one.resolved_at), _time(one.told_at), one.key, one.message]
-        for one in found
-    ]
-    print_table(("severity", "since", "over", "told", "alert", "message"), rows)
-    if not found:
-        say(f"no alert is open at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC" if not arguments.all else "no alerts yet")
+    for one in found:
+        tell_finding(one.severity, one.key, one.message, when=f" {_times(one)}")
+    still_open = sum(one.open for one in found)
+    if still_open:
+        say(f"{many(still_open, 'alert is', 'alerts are')} open; docs/quality.md says what to do about each")
+    else:
+        say(f"no alert is open at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     return 0
 
 
-def _time(value: datetime | None) -> str:
-    return "" if value is None else f"{value:%Y-%m-%d %H:%M}"
+def tell_finding(severity: Severity, key: str, message: str, *, when: str = "") -> None:
+    """What a monitor found, on two lines."""
+    tell(f"{severity:<8} {one_line(key)}{when}\n  {one_line(message)}")
+
+
+def _times(alert: Alert) -> str:
+    over = f", over since {_time(alert.resolved_at)}" if alert.resolved_at else ""
+    told = f", told {_time(alert.told_at)}" if alert.told_at else ", not told"
+    return f"(since {_time(alert.first_seen)}{over}{told})"
+
+
+def _time(value: datetime) -> str:
+    return f"{value:%Y-%m-%d %H:%M}"

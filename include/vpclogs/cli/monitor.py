@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from vpclogs.cli.terminal import Subparsers, complain, many, say, tell
+from vpclogs.cli.alerts import tell_finding
+from vpclogs.cli.terminal import Subparsers, complain, many, say
 
 __all__ = ["register"]
 
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(load_settings(arguments.config, os.environ), client_for=client_for)
     found = [*run_monitors(pipeline).findings, *run_checks(pipeline).findings]
     for finding in sorted(found, key=lambda one: (-list(Severity).index(one.severity), one.key)):
-        tell(f"{finding.severity} {finding.key}: {finding.message}")
+        tell_finding(finding.severity, finding.key, finding.message)
     errors = sum(finding.severity is Severity.ERROR for finding in found)
     if errors:
         complain(f"{many(errors, 'error')} found; docs/quality.md says what to do")

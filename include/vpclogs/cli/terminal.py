@@ -103,7 +103,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, out: T
     out = out or RESULTS
     listed = [list(row) for row in rows]
     numeric = [any(isinstance(row[i], int | float) for row in listed) for i in range(len(headers))]
-    cells = [[_cell(value) for value in row] for row in listed]
+    cells = [[one_line(value) for value in row] for row in listed]
     if out.isatty():
         _draw(headers, cells, numeric, out)
         return
@@ -127,7 +127,8 @@ def _draw(headers: Sequence[str], cells: list[list[str]], numeric: list[bool], o
     Console(file=out).print(table)
 
 
-def _cell(value: Any) -> str:
+def one_line(value: Any) -> str:
+    """A value as text without line breaks and escape sequences: what comes from a log cannot move the cursor."""
     import json
 
     value = plain(value)
@@ -141,5 +142,4 @@ def _cell(value: Any) -> str:
         case dict() | list():
             return json.dumps(value, ensure_ascii=False)
         case _:
-            # one row stays one line, and a log cannot move the cursor
             return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))

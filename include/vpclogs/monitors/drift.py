@@ -70,7 +70,8 @@ def drifts(scene: Scene) -> Iterator[Sighting]:
 
 def _new(scene: Scene, place: Place, traits: Sequence[Any]) -> Iterator[Sighting]:
     began = min(row.noticed_at for row in traits)
-    first = {(row.kind, row.name): row for row in sorted(traits, key=lambda row: row.noticed_at, reverse=True)}
+    newest_first = sorted(traits, key=_when_and_where, reverse=True)
+    first = {(row.kind, row.name): row for row in newest_first}
     for (kind, name), row in sorted(first.items()):
         unknown = kind == Kind.UNKNOWN_FIELD or (
             kind == Kind.VERSION and name not in EXPECTATIONS[LogType(place.log_type)].versions
@@ -85,6 +86,10 @@ def _new(scene: Scene, place: Place, traits: Sequence[Any]) -> Iterator[Sighting
                 # what the schema knows has a column already
                 severity=None if unknown else Severity.INFO,
             )
+
+
+def _when_and_where(row: Any) -> tuple[datetime, date, str, str]:
+    return row.noticed_at, row.first_day, row.account, row.region
 
 
 def _words(kind: str, name: str) -> str:
