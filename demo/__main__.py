@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     # Of proxies that the environment names, none reaches the loopback address.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     try:
-        stack = Stack(Options.from_env(os.environ), today=datetime.now(UTC).date())
+        stack = Stack(Options.from_env(os.environ), now=datetime.now(UTC))
         if arguments[0] == "down":
             stack.stop()
             print(f"stopped; the data stays in {os.path.relpath(stack.folder)}")
@@ -47,6 +47,7 @@ def _up(stack: Stack, say: Callable[[str], None]) -> None:
         stack.start_s3()
         say(f"S3: SeaweedFS is up at {stack.seaweed.endpoint}")
         _write_sample(stack, say, late=False)
+        stack.write_offices()
         stack.write_config()
         if stack.airflow.start(say):
             runs.give_up_interrupted(stack.airflow.api)
@@ -55,12 +56,15 @@ def _up(stack: Stack, say: Callable[[str], None]) -> None:
         if _write_sample(stack, say, late=True):
             say("Late objects have arrived in yesterday's folders; the next run finds them")
             _load(stack, say)
+        _monitor(stack, say)
     except KeyboardInterrupt:
         print("\nStopping all that runs, within a minute; make demo goes on from here.", file=sys.stderr)
         stack.stop()
         raise SystemExit(130) from None
     report.check(stack, say)
     report.show_queries(stack)
+    report.show_alerts(stack)
+    report.check_alerts(stack, say)
     report.show_next_steps(stack, user=USER, password=PASSWORD)
 
 
@@ -82,6 +86,13 @@ def _load(stack: Stack, say: Callable[[str], None]) -> None:
     api.make_pool(POOL, slots=max(2, os.cpu_count() or 2))
     started = runs.begin(api, _HOURLY, companions=_PARTITION)
     runs.finish(api, started, logs=stack.airflow.home / "logs", say=say)
+
+
+def _monitor(stack: Stack, say: Callable[[str], None]) -> None:
+    api = stack.airflow.api
+    started = runs.begin(api, ["vpclogs_monitors"], companions=())
+    # Its verdict is red when somebody should look, as here.
+    runs.finish(api, started, logs=stack.airflow.home / "logs", say=say, may_fail=["verdict"])
 
 
 def _teller() -> Callable[[str], None]:

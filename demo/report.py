@@ -6,15 +6,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from demo.counts import Counts
 from demo.options import REPOSITORY, DemoError
 from demo.sample import DNS, FLOW
 from demo.stack import Stack
+from vpclogs.ledger import Ledger
 from vpclogs.settings import load_settings
 
-__all__ = ["check", "show_next_steps", "show_queries"]
+__all__ = ["check", "check_alerts", "show_alerts", "show_next_steps", "show_queries"]
 
 _QUERIES = (
     "select p_region as region, query_name, count(*) as queries from vpc_dns where rcode = 'NXDOMAIN' "
@@ -45,8 +47,38 @@ def show_queries(stack: Stack) -> None:
     """Run two queries as a user would."""
     for sql in _QUERIES:
         print(f'\n$ vpclogs query "{sql}"', flush=True)
-        command = [str(Path(sys.executable).with_name("vpclogs")), "query", "--config", str(stack.config), sql]
-        subprocess.run(command, cwd=REPOSITORY, check=True)
+        _vpclogs(stack, "query", sql)
+
+
+def show_alerts(stack: Stack) -> None:
+    """What the monitors have found, as a user sees it."""
+    print("\n$ vpclogs alerts", flush=True)
+    _vpclogs(stack, "alerts")
+
+
+def check_alerts(stack: Stack, say: Callable[[str], None]) -> None:
+    """Compare the open alerts with the faults that the samples have; not when their history ended hours ago.
+
+    Raises:
+        DemoError: a fault was not found, or something that is none.
+    """
+    expected = stack.findings(datetime.now(UTC))
+    if expected is None:
+        say(f"Nothing was delivered since {stack.offices.hour:%Y-%m-%d %H:%M} UTC: the alerts above say so.")
+        return
+    found = {alert.key for alert in Ledger(load_settings(stack.config, os.environ).ledger).alerts.all()}
+    wrong = [f"not found: {key} ({expected[key]})" for key in sorted(expected.keys() - found)]
+    wrong += [f"found, and no fault: {key}" for key in sorted(found - expected.keys())]
+    if wrong:
+        raise DemoError("the monitors did not find what is in the samples:\n" + "\n".join(wrong))
+    say("These are the faults that were put into the samples, and no others:")
+    for key, fault in expected.items():
+        say(f"  {key.partition('/')[0]}: {fault}")
+
+
+def _vpclogs(stack: Stack, command: str, *arguments: str) -> None:
+    program = str(Path(sys.executable).with_name("vpclogs"))
+    subprocess.run([program, command, "--config", str(stack.config), *arguments], cwd=REPOSITORY, check=True)
 
 
 def show_next_steps(stack: Stack, *, user: str, password: str) -> None:
@@ -60,6 +92,7 @@ Data      {folder}: settings vpclogs.yaml, ledger.db, warehouse/, logs/
 What to try next
   . {folder}/env; export PATH="$PWD/.venv/bin:$PATH"   # vpclogs and airflow in this shell now mean the demo
   vpclogs status                                  # every partition, its state and counts
+  vpclogs alerts                                  # what the monitors found; docs/quality.md says what to do
   vpclogs query "select reason, count(*) from quarantine group by all order by 2 desc"
   vpclogs rerun --log-type vpc_dns '{partition}'
                                                   # rebuilds one partition from S3; the counts stay the same

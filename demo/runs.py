@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +51,13 @@ def begin(api: AirflowApi, dags: Sequence[str], companions: Sequence[str]) -> di
     return {dag: (_scheduled(api, dag) if dag in paused else None) or api.trigger(dag) for dag in dags}
 
 
-def finish(api: AirflowApi, runs: dict[str, str], *, logs: Path, say: Callable[[str], None]) -> None:
+def finish(
+    api: AirflowApi, runs: dict[str, str], *, logs: Path, say: Callable[[str], None], may_fail: Collection[str] = ()
+) -> None:
     """Wait for all ``runs`` (DAG to run id), telling each task's end.
 
     Raises:
-        RunFailed: one of them did not succeed.
+        RunFailed: a task failed that is none of those that ``may_fail``.
     """
     told: set[tuple[str, str, int, str, int]] = set()
     states: dict[str, str] = {}
@@ -81,6 +83,9 @@ def finish(api: AirflowApi, runs: dict[str, str], *, logs: Path, say: Callable[[
     for dag, state in states.items():
         if state == "failed":
             failed = [one for one in api.task_instances(dag, runs[dag]) if one["state"] == "failed"]
+            if failed and all(one["task_id"] in may_fail for one in failed):
+                say(f"{dag}: the run is red, because somebody should look now")
+                continue
             raise RunFailed(f"{dag}: the run {runs[dag]} failed.\n" + "\n".join(_log_end(logs, one) for one in failed))
 
 

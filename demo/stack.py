@@ -1,23 +1,24 @@
-"""What the demo consists of: the S3 server with the sample, the configuration, Airflow."""
+"""What the demo consists of: the S3 server with the samples, the configuration, Airflow."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from demo.airflow_server import PASSWORD, USER, AirflowServer, choose_port
-from demo.options import DemoError, Options
-from demo.sample import Sample, Truth
+from demo.options import REPOSITORY, DemoError, Options
+from demo.sample import FRESH, Offices, Sample, Truth
 from demo.seaweed import READER, Seaweed
 
 __all__ = ["BUCKET", "Stack"]
 
 BUCKET = "network-logs"
+OFFICES_BUCKET = "office-logs"
 CONNECTION = "aws_demo"
 POOL = "s3"
 
@@ -40,6 +41,14 @@ airflow:
 limits:
   batch_objects: 60   # small, so that even this sample is shared out to several tasks
 
+checks_folder: {checks}
+
+monitors:
+  per_source:
+    # Here one record in 1,000 and one object in 30 are broken on purpose, and always were.
+    dns: {{min_quarantined_share: 0.05, min_refused_objects: 100}}
+    flow: {{min_quarantined_share: 0.05, min_refused_objects: 100}}
+
 sources:
   - name: dns
     log_type: vpc_dns
@@ -51,6 +60,12 @@ sources:
     bucket: {bucket}
     connection: {connection}
     lookback_days: {lookback}
+  - name: offices       # two weeks of four small VPCs, in each of which something has begun to go wrong
+    log_type: vpc_dns
+    bucket: {offices_bucket}
+    connection: {connection}
+    lookback_days: {offices_lookback}
+    accounts: ["{offices_account}"]
 """
 
 
@@ -63,19 +78,21 @@ class _Made:
     seed: int = 0
     scale: float = 0
     days: list[str] = field(default_factory=list)
+    hour: str = ""
 
 
 class Stack:
     """The parts of the demo in ``options.folder``. Everything that is there already is used again."""
 
-    def __init__(self, options: Options, *, today: date) -> None:
+    def __init__(self, options: Options, *, now: datetime) -> None:
         self.options = options
         self.folder = options.folder
-        self.today = today
+        self.now = now
+        self.today = now.date()
         self._state_file = self.folder / "state.json"
         self._made = _Made(**json.loads(self._state_file.read_text())) if self._state_file.exists() else _Made()
         port = options.s3_port or self._made.s3_port
-        self.seaweed = Seaweed(self.folder / "s3", port=port, buckets=[BUCKET])
+        self.seaweed = Seaweed(self.folder / "s3", port=port, buckets=[BUCKET, OFFICES_BUCKET])
 
     @property
     def logs(self) -> Path:
@@ -114,6 +131,13 @@ class Stack:
             raise DemoError(f"the sample in {self.folder} is too old to be found by a look-back: {again}")
         return Sample(made.seed, tuple(days), made.scale)
 
+    @cached_property
+    def offices(self) -> Offices:
+        """The offices: with a history up to this hour, or to the one in which they were made."""
+        if not self._made.hour:
+            self._remember(hour=self.now.replace(minute=0, second=0, microsecond=0).isoformat())
+        return Offices(self.sample.seed, datetime.fromisoformat(self._made.hour))
+
     def start_s3(self) -> None:
         self.seaweed.start()
         self._remember(s3_port=self.seaweed.port)
@@ -127,9 +151,21 @@ class Stack:
         truth.save(truth_file)
         return truth
 
+    def write_offices(self) -> None:
+        """Put the offices' objects into their bucket, unless that was done before."""
+        if not self._offices_truth.exists():
+            self.offices.write(self.seaweed.client(), OFFICES_BUCKET).save(self._offices_truth)
+
+    def findings(self, now: datetime) -> Mapping[str, str] | None:
+        """What the monitors must find now, and why; None if the offices' history ended too long ago to know."""
+        if now >= self.offices.hour + FRESH:
+            return None
+        return {**self.sample.findings("dns"), **self.offices.findings("offices")}
+
     def truth(self) -> Truth:
-        """What must have become of all that was written so far."""
-        parts = [Truth.load(file) for late in (False, True) if (file := self._truth_file(late=late)).exists()]
+        """What must have become of all that was written so far, and that a source reads."""
+        files = [self._truth_file(late=False), self._truth_file(late=True), self._offices_truth]
+        parts = [Truth.load(file) for file in files if file.exists()]
         return Truth(BUCKET, tuple(one for part in parts for one in part.objects))
 
     def write_config(self) -> None:
@@ -144,6 +180,10 @@ class Stack:
                 bucket=BUCKET,
                 connection=CONNECTION,
                 lookback=lookback,
+                offices_bucket=OFFICES_BUCKET,
+                offices_lookback=min(_LONGEST_LOOKBACK, self._lookback(self.offices.first_day)),
+                offices_account=self.offices.covered,
+                checks=REPOSITORY / "config" / "checks",
             )
         )
         lines = [f"export {name}='{value}'" for name, value in self.airflow.settings().items()]
@@ -181,6 +221,10 @@ class Stack:
     def _lookback(self, first: date) -> int:
         """Days from today back to the first one, and one more in case midnight passes."""
         return (self.today - first).days + 1
+
+    @property
+    def _offices_truth(self) -> Path:
+        return self.folder / "truth-offices.json"
 
     def _truth_file(self, *, late: bool) -> Path:
         return self.folder / ("truth-late.json" if late else "truth.json")

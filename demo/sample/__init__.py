@@ -4,24 +4,27 @@
     truth = sample.write(s3, "demo-network-logs")             # all but the late objects
     sample.write(s3, "demo-network-logs", late=True)          # those that come a day later
 
+`Offices` are a second, small one with two weeks of history, for monitors.
+
 `Truth` is what must become of each object and record. It is known from how the
 sample is made, never from parsing it. `dns_lines` and `flow_lines` are for benchmarks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from demo.sample.dns import dns_lines
+from demo.sample.dns import DRIFTS_FROM, dns_lines
 from demo.sample.faults import DNS_FAULTS, flow_faults
 from demo.sample.flow import flow_lines
 from demo.sample.flow_formats import flow_fields
 from demo.sample.objects import DNS, FLOW, PlannedObject, plan_objects
+from demo.sample.offices import FRESH, Offices
 from demo.sample.render import render
 from demo.sample.truth import ObjectTruth, Totals, Truth
 from demo.sample.world import World, build_world
@@ -29,7 +32,7 @@ from demo.sample.world import World, build_world
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["DNS", "FLOW", "ObjectTruth", "Sample", "Totals", "Truth", "dns_lines", "flow_lines"]
+__all__ = ["DNS", "FLOW", "FRESH", "ObjectTruth", "Offices", "Sample", "Totals", "Truth", "dns_lines", "flow_lines"]
 
 _DNS_RECORDS, _FLOW_RECORDS, _DIRTY = 300_000, 150_000, 0.001
 # Enough that the formats differ in each: every kind of fault occurs in every run of the generator.
@@ -60,6 +63,18 @@ class Sample:
     def truth(self, bucket: str) -> Truth:
         """The truth alone. Takes as long as making the sample."""
         return Truth(bucket, tuple(truth for truth, _ in self.objects()))
+
+    def findings(self, source: str) -> Mapping[str, str]:
+        """What monitors must find in the source of its DNS logs: by the finding's key what was done to the logs.
+
+        The broken records and objects are no finding, as long as monitors know that so many are usual.
+        """
+        if not any(one.log_type == DNS and not one.broken and one.records >= DRIFTS_FROM for one in self.planned):
+            return {}
+        return {
+            f"schema_drift/{source}/version/1.200000": "some records have a version that AWS has not announced",
+            f"schema_drift/{source}/unknown_field/additional_properties": "and a field that comes with it",
+        }
 
     def write(
         self, s3: S3Client, bucket: str, *, late: bool = False, progress: Callable[[int, int], None] | None = None

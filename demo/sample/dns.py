@@ -11,8 +11,9 @@ from demo.sample.faults import DNS_FAULTS, spoil
 from demo.sample.names import Question, questions
 from demo.sample.world import Host, Vpc, default_world, power_law
 
-__all__ = ["dns_lines", "dns_records", "vary"]
+__all__ = ["DRIFTS_FROM", "dns_lines", "dns_records", "vary"]
 
+_RECORDS_PER_ODDITY = 500
 _NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 
 
@@ -52,8 +53,10 @@ def dns_records(
 
 
 def vary(rng: np.random.Generator, lines: list[bytes]) -> None:
-    """Give one record in 500 an oddity that must load: another key order, version, an unknown member."""
-    for number, position in enumerate(rng.choice(len(lines), len(lines) // 500, replace=False).tolist()):
+    """Give some records an oddity that must load: another key order, version, an unknown member."""
+    for number, position in enumerate(
+        rng.choice(len(lines), len(lines) // _RECORDS_PER_ODDITY, replace=False).tolist()
+    ):
         lines[position] = _ODDITIES[number % len(_ODDITIES)](lines[position])
 
 
@@ -92,10 +95,17 @@ def _reordered(line: bytes) -> bytes:
     return b"{" + line[cut + 1 : -1] + b"," + line[1:cut] + b"}"
 
 
+def _of_a_version_to_come(line: bytes) -> bytes:
+    return line.replace(b'"1.100000"', b'"1.200000"')[:-1] + b',"additional_properties":{"is_delayed":true}}'
+
+
 _ODDITIES: tuple[Callable[[bytes], bytes], ...] = (
     _reordered,
     lambda line: line.replace(b'"transport":"UDP"', b'"transport":"TCP"'),
     lambda line: line.replace(b'Z","query_name"', b'.177Z","query_name"'),
-    lambda line: line.replace(b'"1.100000"', b'"1.200000"')[:-1] + b',"additional_properties":{"is_delayed":true}}',
+    _of_a_version_to_come,
     lambda line: line.replace(b'"1.100000"', b'"1.000000"'),
 )
+
+DRIFTS_FROM = _RECORDS_PER_ODDITY * (1 + _ODDITIES.index(_of_a_version_to_come))
+"""Records from which on `vary` gives an object a version and a field that no schema has."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from demo.sample.world import Vpc, World, hex_digits
 
-__all__ = ["DNS", "DNS_BREAKS", "FLOW", "FLOW_BREAKS", "PlannedObject", "plan_objects"]
+__all__ = ["DNS", "DNS_BREAKS", "FLOW", "FLOW_BREAKS", "PlannedObject", "object_name", "plan_objects"]
 
 DNS, FLOW = "vpc_dns", "vpc_flow"
 
@@ -74,7 +74,7 @@ def plan_objects(
     late = set(rng.choice(len(slots), max(2, len(slots) // 40), replace=False).tolist())
     planned = [
         PlannedObject(
-            log_type, vpc, at, number, _name(rng, log_type, vpc, at), int(counts[number]), int(bad[number]),
+            log_type, vpc, at, number, object_name(rng, log_type, vpc, at), int(counts[number]), int(bad[number]),
             int(firsts[number]), late=number in late,
         )
         for number, (vpc, at) in enumerate(slots)
@@ -93,7 +93,7 @@ def _broken(
         neighbours = [one for one in planned if one.vpc == vpc]
         like = neighbours[number * 5 % len(neighbours)]
         at = like.at + timedelta(minutes=5)
-        name = "README.txt" if broken == "key_layout" else _name(rng, log_type, vpc, at)
+        name = "README.txt" if broken == "key_layout" else object_name(rng, log_type, vpc, at)
         yield replace(
             like, at=at, number=len(planned) + number, name=name, records=200, faults=0, broken=broken, late=False
         )
@@ -120,7 +120,8 @@ def _busy(at: datetime) -> float:
     return float(1.2 + np.sin((at.hour - 8) / 24 * 2 * np.pi))
 
 
-def _name(rng: np.random.Generator, log_type: str, vpc: Vpc, at: datetime) -> str:
+def object_name(rng: np.random.Generator, log_type: str, vpc: Vpc, at: datetime) -> str:
+    """The last part of an object's key, as AWS makes it."""
     stamp, unique = at.strftime("%Y%m%dT%H%MZ"), hex_digits(rng, 8)
     if log_type == DNS:
         return f"{vpc.vpc_id}_vpcdnsquerylogs_{vpc.account}_{stamp}_{unique}.log.gz"

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 
-__all__ = ["Flow", "Host", "Vpc", "World", "build_world", "default_world", "hex_digits", "power_law"]
+__all__ = ["Flow", "Host", "Vpc", "World", "build_offices", "build_world", "default_world", "hex_digits", "power_law"]
 
 ORGANIZATION = "o-a1b2c3d4e5"
 
@@ -72,10 +72,25 @@ _VPCS = (
 )
 
 
+# The offices' flow logs are not delivered; what is said of them is never used.
+_OFFICES = (
+    ("111122223333", "eu-west-1", 112, 12, 0.0, 3, "default", 2, False, None),
+    ("111122223333", "eu-west-1", 128, 12, 0.0, 8, "default", 2, False, None),
+    ("111122223333", "eu-west-1", 144, 12, 0.0, 1, "default", 2, False, None),
+    ("444455556666", "eu-west-1", 160, 12, 0.0, 1, "default", 2, False, None),
+)
+
+
 def build_world(seed: int) -> World:
     """The network for ``seed``: three accounts, four regions, seven VPCs, some 450 hosts."""
     rng = np.random.default_rng([seed, 1])
     return World(seed, tuple(_vpc(rng, *row) for row in _VPCS))
+
+
+def build_offices(seed: int) -> tuple[Vpc, ...]:
+    """The VPCs of four small offices for ``seed``: three of one account, one of another."""
+    rng = np.random.default_rng([seed, 6])
+    return tuple(_vpc(rng, *row) for row in _OFFICES)
 
 
 @cache

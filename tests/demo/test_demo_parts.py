@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import sys
-from datetime import date
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -18,12 +18,12 @@ from demo.runs import error_in
 from demo.stack import Stack
 from vpclogs.settings import load_settings
 
-TODAY = date(2026, 1, 16)
+NOW = datetime(2026, 1, 16, 9, 20, tzinfo=UTC)
 
 
 @pytest.fixture
 def stack(tmp_path):
-    return Stack(Options(tmp_path / "demo", port=free_port(), scale=0.05), today=TODAY)
+    return Stack(Options(tmp_path / "demo", port=free_port(), scale=0.05), now=NOW)
 
 
 def free_port() -> int:
@@ -87,36 +87,36 @@ def test_a_process_that_died_does_not_count_as_running(tmp_path):
 
 
 def test_the_configuration_is_valid_and_its_look_back_reaches_the_sample(stack):
-    assert stack.sample.days[0] == date(2026, 1, 14)
+    assert [day.isoformat() for day in stack.sample.days] == ["2026-01-14", "2026-01-15"]
     stack.write_config()
 
     settings = load_settings(stack.config, {})
 
-    assert [source.log_type for source in settings.sources] == ["vpc_dns", "vpc_flow"]
-    assert all(source.lookback_days >= 2 for source in settings.sources)
+    assert [source.log_type for source in settings.sources] == ["vpc_dns", "vpc_flow", "vpc_dns"]
+    assert [source.lookback_days for source in settings.sources] == [3, 3, 15]
     assert settings.ledger == f"sqlite:///{stack.folder / 'ledger.db'}"
 
 
 def test_the_sample_that_is_there_is_used_again(stack):
     before = stack.sample.days
 
-    again = Stack(Options(stack.folder), today=date(2026, 1, 20)).sample
+    again = Stack(Options(stack.folder), now=NOW + timedelta(days=4)).sample
 
     assert (again.days, again.scale) == (before, 0.05)
 
 
 @pytest.mark.parametrize(
-    ("options", "today", "problem"),
+    ("options", "now", "problem"),
     [
-        pytest.param({"scale": 1.0}, TODAY, "another DEMO_SEED or DEMO_SCALE", id="another size"),
-        pytest.param({}, date(2026, 3, 1), "too old", id="another month"),
+        pytest.param({"scale": 1.0}, NOW, "another DEMO_SEED or DEMO_SCALE", id="another size"),
+        pytest.param({}, NOW + timedelta(days=44), "too old", id="another month"),
     ],
 )
-def test_a_sample_that_cannot_be_used_is_told_with_what_to_do(stack, options, today, problem):
+def test_a_sample_that_cannot_be_used_is_told_with_what_to_do(stack, options, now, problem):
     assert stack.sample
 
     with pytest.raises(DemoError, match=f"{problem}.*make demo-down"):
-        assert Stack(Options(stack.folder, **options), today=today).sample
+        assert Stack(Options(stack.folder, **options), now=now).sample
 
 
 def test_airflow_listens_on_the_loopback_address_alone_and_knows_its_own_port(stack):

@@ -1,0 +1,120 @@
+"""Small offices with two weeks of history up to now, in each of which something has begun to go wrong.
+
+Monitors look back from now and learn from weeks, so these logs, unlike the big sample,
+end in the hour in which they are made, and are thin: some fifty objects in all.
+
+    offices = Offices(seed=7, hour=datetime(2026, 1, 16, 9, tzinfo=UTC))
+    truth = offices.write(s3, "demo-office-logs")
+    offices.findings("offices")               # what monitors must say of this source, and why
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from demo.sample.objects import DNS, PlannedObject, object_name
+from demo.sample.render import render
+from demo.sample.truth import Truth
+from demo.sample.world import Vpc, build_offices
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+__all__ = ["FRESH", "Offices"]
+
+FRESH = timedelta(hours=2)
+"""For so long after the hour the findings are those that are expected; later all is silent, and monitors say so."""
+
+_FIRST_NUMBER = 100_000  # beyond the numbers of the big sample's objects
+
+
+@dataclass(frozen=True)
+class Offices:
+    """Four VPCs. ``hour`` is the full hour in which they are made; nothing is of that hour or later."""
+
+    seed: int
+    hour: datetime
+
+    @property
+    def covered(self) -> str:
+        """The account that a source is to read; another's logs lie beside it."""
+        return self._shop.account
+
+    @property
+    def first_day(self) -> date:
+        """The day of the oldest object."""
+        return min(one.at for one in self._planned).date()
+
+    def findings(self, source: str) -> Mapping[str, str]:
+        """What monitors must find in the source while it is `FRESH`: by the finding's key what was done to the logs."""
+
+        def place(vpc: Vpc) -> str:
+            return f"{source}/{vpc.account}/{vpc.region}/{vpc.vpc_id}"
+
+        return {
+            f"silence/{place(self._shop)}": "a VPC that had queries for three hours a day has had none for three days",
+            f"volume_drop/{place(self._weekly)}": "a job that runs once a week makes a tenth of its usual queries",
+            f"quarantine_rise/{place(self._garbled)}": "3 % of a VPC's newest records are broken, and none were before",
+            f"uncovered_accounts/{source}/{self._stranger.account}": "an account's logs arrive that no source reads",
+        }
+
+    def write(self, s3: S3Client, bucket: str) -> Truth:
+        """Put all objects; returns the truth of those of the account that is covered."""
+        truths = []
+        for planned in self._planned:
+            truth, body = render(planned, self.seed)
+            s3.put_object(Bucket=bucket, Key=truth.key, Body=body)
+            if planned.vpc.account == self.covered:
+                truths.append(truth)
+        return Truth(bucket, tuple(truths))
+
+    @cached_property
+    def _vpcs(self) -> tuple[Vpc, ...]:
+        return build_offices(self.seed)
+
+    @property
+    def _shop(self) -> Vpc:
+        return self._vpcs[0]
+
+    @property
+    def _weekly(self) -> Vpc:
+        return self._vpcs[1]
+
+    @property
+    def _garbled(self) -> Vpc:
+        return self._vpcs[2]
+
+    @property
+    def _stranger(self) -> Vpc:
+        return self._vpcs[3]
+
+    @cached_property
+    def _planned(self) -> tuple[PlannedObject, ...]:
+        rng = np.random.default_rng([self.seed, 7])
+        plan = enumerate(self._plan(), start=_FIRST_NUMBER)
+        return tuple(
+            PlannedObject(DNS, vpc, at, number, object_name(rng, DNS, vpc, at), records, faults)
+            for number, (vpc, at, records, faults) in plan
+        )
+
+    def _plan(self) -> Iterator[tuple[Vpc, datetime, int, int]]:
+        """Each object's VPC, time, records, and how many of them are broken."""
+        for days in range(12, 2, -1):
+            yield from ((self._shop, self._ago(hours, days), 40, 0) for hours in (4, 3, 2))
+        for weeks in (2, 1):
+            # A monitor compares with an hour to both sides, and the load may end two hours from now.
+            yield from ((self._weekly, self._ago(hours, 7 * weeks), 1200, 0) for hours in range(6, -2, -1))
+        yield from ((self._weekly, self._ago(hours), 120, 0) for hours in range(6, 0, -1))
+        yield from ((self._garbled, self._ago(3, days), 150, 0) for days in range(10, 0, -1))
+        yield self._garbled, self._ago(3), 1500, 45
+        yield from ((self._stranger, self._ago(hours), 40, 0) for hours in (3, 2))
+
+    def _ago(self, hours: int, days: int = 0) -> datetime:
+        """Five minutes past the hour so long ago."""
+        return self.hour - timedelta(days=days, hours=hours) + timedelta(minutes=5)

@@ -1,0 +1,76 @@
+"""What monitors find in the demo: the faults that were put into it, and nothing else."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from demo.counts import Counts
+from demo.options import Options
+from demo.sample import DNS, FLOW, FRESH
+from demo.seaweed import READER
+from demo.stack import Stack
+from tests.pipelines import run_hour
+from vpclogs.monitors.checking import run_checks
+from vpclogs.monitors.running import run
+from vpclogs.partitions import LogType
+from vpclogs.pipeline import Pipeline
+from vpclogs.settings import load_settings
+
+
+@pytest.fixture
+def demo(tmp_path, request) -> Iterator[Stack]:
+    """The demo's S3 server and configuration at twenty past some hour of today."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    now = datetime.now(UTC).replace(hour=getattr(request, "param", 9), minute=20)
+    demo = Stack(Options(tmp_path / "demo", port=port, scale=0.1), now=now)
+    demo.start_s3()
+    demo.write_offices()
+    demo.write_config()
+    yield demo
+    demo.seaweed.stop()
+
+
+def test_monitors_find_what_goes_wrong_in_the_offices_and_nothing_else(demo):
+    pipeline = loaded(demo, DNS)
+
+    assert found(pipeline, demo.now) == found(pipeline, demo.now + FRESH / 2) == demo.offices.findings("offices").keys()
+    assert list(Counts.found(pipeline.settings, DNS).differences(Counts.expected(demo.truth(), DNS))) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("demo", [0, 23], ids=["after midnight", "before midnight"], indirect=True)
+def test_the_big_sample_beside_them_adds_its_drift_and_no_other_finding(demo):
+    for late in (False, True):
+        demo.write_sample(late=late, progress=lambda done, total: None)
+    pipeline = loaded(demo, DNS, FLOW)
+
+    for time in (demo.now, demo.now + FRESH / 2):
+        assert found(pipeline, time) == demo.findings(time).keys()
+    assert run_checks(pipeline, now=demo.now).findings == []
+
+
+def test_when_their_history_has_ended_long_ago_nothing_is_expected(tmp_path):
+    now = datetime(2026, 1, 16, 9, 20, tzinfo=UTC)
+    demo = Stack(Options(tmp_path / "demo"), now=now)
+
+    assert demo.findings(now + timedelta(hours=1))
+    assert demo.findings(now + FRESH) is None
+
+
+def loaded(demo: Stack, *logs: str) -> Pipeline:
+    settings = load_settings(demo.config, {})
+    pipeline = Pipeline(settings, client_for=lambda source: demo.seaweed.client(READER), clock=lambda: demo.now)
+    for log in logs:
+        run_hour(pipeline, log, LogType(log))
+    return pipeline
+
+
+def found(pipeline: Pipeline, now: datetime) -> set[str]:
+    return {one.key for one in run(pipeline, now=now).findings}
