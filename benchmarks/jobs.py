@@ -140,7 +140,10 @@ def polars(kind: str, files: list[Path], out: Path) -> int:
     if kind == "dns":
         frame = pl.concat([pl.scan_ndjson(file) for file in files])
     else:
-        frame = pl.concat([pl.scan_csv(file, separator=" ", null_values="-", quote_char=None) for file in files])
+        kinds = {name: pl.Int64 if name in _INTEGERS else pl.String for name in _header(files[0])}
+        frame = pl.concat(
+            [pl.scan_csv(file, separator=" ", null_values="-", quote_char=None, schema=kinds) for file in files]
+        )
     frame.sink_parquet(out / "rows.parquet", compression="zstd")
     return int(pl.scan_parquet(out / "rows.parquet").select(pl.len()).collect().item())
 
@@ -162,9 +165,15 @@ def pandas(kind: str, files: list[Path], out: Path) -> int:
 def chdb(kind: str, files: list[Path], out: Path) -> int:
     import chdb
 
-    shape = "JSONEachRow" if kind == "dns" else "CSVWithNames"
-    extra = "" if kind == "dns" else ", format_csv_delimiter=' ', format_csv_null_representation='-'"
-    sources = " UNION ALL ".join(f"SELECT * FROM file('{file}', '{shape}')" for file in files)
+    shape = "JSONEachRow" if kind == "dns" else "CustomSeparatedWithNames"
+    custom = (
+        ", format_custom_field_delimiter=' ', format_custom_escaping_rule='CSV', format_csv_null_representation='-'"
+    )
+    extra = "" if kind == "dns" else custom
+    kinds = {} if kind == "dns" else {h: "Int64" if h in _INTEGERS else "String" for h in _header(files[0])}
+    columns = ", ".join(f"`{name}` Nullable({sort})" for name, sort in kinds.items())
+    given = f", '{columns}'" if columns else ""
+    sources = " UNION ALL ".join(f"SELECT * FROM file('{file}', '{shape}'{given})" for file in files)
     chdb.query(
         f"INSERT INTO FUNCTION file('{out}/rows.parquet', 'Parquet') {sources} "
         f"SETTINGS output_format_parquet_compression_method='zstd'{extra}"
@@ -179,7 +188,8 @@ def dlt(kind: str, files: list[Path], out: Path) -> int:
     import dlt
     from dlt.sources.filesystem import filesystem, read_csv, read_jsonl
 
-    listed = filesystem(bucket_url=files[0].parent.as_uri(), file_glob=files[0].name)
+    out = out.absolute()
+    listed = filesystem(bucket_url=files[0].parent.absolute().as_uri(), file_glob=files[0].name)
     reader = read_jsonl() if kind == "dns" else read_csv(sep=" ", na_values="-")
     pipeline = dlt.pipeline(
         "bench",
