@@ -31,7 +31,7 @@ DAG = "vpc_dns_hourly"
 def airflow() -> Iterator[Stack]:
     """The demo's S3 server with the sample in it, and its Airflow."""
     shutil.rmtree(FOLDER, ignore_errors=True)
-    stack = Stack(Options(folder=FOLDER), today=datetime.now(UTC).date())
+    stack = Stack(Options(folder=FOLDER), now=datetime.now(UTC))
     try:
         stack.start_s3()
         stack.write_sample(late=False, progress=lambda done, total: None)

@@ -78,6 +78,7 @@ def main() -> None:
     arguments = parser.parse_args()
     rng = np.random.default_rng(1)
     bodies = [gzip.compress(dns_lines(rng, RECORDS, dirty=0)) for _ in range(8)]
+    shutil.rmtree(FOLDER, ignore_errors=True)  # what an earlier run left would be loaded too
     server = Seaweed(FOLDER / "s3")
     server.start()
     try:
