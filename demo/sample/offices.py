@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,15 @@ FRESH = timedelta(hours=2)
 _FIRST_NUMBER = 100_000  # beyond the numbers of the big sample's objects
 
 
+class _Vpcs(NamedTuple):
+    """One for each thing that goes wrong; the last is of another account."""
+
+    shop: Vpc
+    weekly: Vpc
+    garbled: Vpc
+    stranger: Vpc
+
+
 @dataclass(frozen=True)
 class Offices:
     """Four VPCs. ``hour`` is the full hour in which they are made; nothing is of that hour or later."""
@@ -44,7 +53,7 @@ class Offices:
     @property
     def covered(self) -> str:
         """The account that a source is to read; another's logs lie beside it."""
-        return self._shop.account
+        return self._vpcs.shop.account
 
     @property
     def first_day(self) -> date:
@@ -57,11 +66,12 @@ class Offices:
         def place(vpc: Vpc) -> str:
             return f"{source}/{vpc.account}/{vpc.region}/{vpc.vpc_id}"
 
+        vpcs = self._vpcs
         return {
-            f"silence/{place(self._shop)}": "a VPC that had queries for three hours a day has had none for three days",
-            f"volume_drop/{place(self._weekly)}": "a job that runs once a week makes a tenth of its usual queries",
-            f"quarantine_rise/{place(self._garbled)}": "3 % of a VPC's newest records are broken, and none were before",
-            f"uncovered_accounts/{source}/{self._stranger.account}": "an account's logs arrive that no source reads",
+            f"silence/{place(vpcs.shop)}": "a VPC that had queries for three hours a day has had none for three days",
+            f"volume_drop/{place(vpcs.weekly)}": "a job that runs once a week makes a tenth of its usual queries",
+            f"quarantine_rise/{place(vpcs.garbled)}": "3 % of a VPC's newest records are broken, and none were before",
+            f"uncovered_accounts/{source}/{vpcs.stranger.account}": "an account's logs arrive that no source reads",
         }
 
     def write(self, s3: S3Client, bucket: str) -> Truth:
@@ -75,24 +85,8 @@ class Offices:
         return Truth(bucket, tuple(truths))
 
     @cached_property
-    def _vpcs(self) -> tuple[Vpc, ...]:
-        return build_offices(self.seed)
-
-    @property
-    def _shop(self) -> Vpc:
-        return self._vpcs[0]
-
-    @property
-    def _weekly(self) -> Vpc:
-        return self._vpcs[1]
-
-    @property
-    def _garbled(self) -> Vpc:
-        return self._vpcs[2]
-
-    @property
-    def _stranger(self) -> Vpc:
-        return self._vpcs[3]
+    def _vpcs(self) -> _Vpcs:
+        return _Vpcs(*build_offices(self.seed))
 
     @cached_property
     def _planned(self) -> tuple[PlannedObject, ...]:
@@ -105,15 +99,16 @@ class Offices:
 
     def _plan(self) -> Iterator[tuple[Vpc, datetime, int, int]]:
         """Each object's VPC, time, records, and how many of them are broken."""
+        vpcs = self._vpcs
         for days in range(12, 2, -1):
-            yield from ((self._shop, self._ago(hours, days), 40, 0) for hours in (4, 3, 2))
+            yield from ((vpcs.shop, self._ago(hours, days), 40, 0) for hours in (4, 3, 2))
         for weeks in (2, 1):
             # A monitor compares with an hour to both sides, and the load may end two hours from now.
-            yield from ((self._weekly, self._ago(hours, 7 * weeks), 1200, 0) for hours in range(6, -2, -1))
-        yield from ((self._weekly, self._ago(hours), 120, 0) for hours in range(6, 0, -1))
-        yield from ((self._garbled, self._ago(3, days), 150, 0) for days in range(10, 0, -1))
-        yield self._garbled, self._ago(3), 1500, 45
-        yield from ((self._stranger, self._ago(hours), 40, 0) for hours in (3, 2))
+            yield from ((vpcs.weekly, self._ago(hours, 7 * weeks), 1200, 0) for hours in range(6, -2, -1))
+        yield from ((vpcs.weekly, self._ago(hours), 120, 0) for hours in range(6, 0, -1))
+        yield from ((vpcs.garbled, self._ago(3, days), 150, 0) for days in range(10, 0, -1))
+        yield vpcs.garbled, self._ago(3), 1500, 45
+        yield from ((vpcs.stranger, self._ago(hours), 40, 0) for hours in (3, 2))
 
     def _ago(self, hours: int, days: int = 0) -> datetime:
         """Five minutes past the hour so long ago."""

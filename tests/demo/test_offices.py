@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -24,11 +23,8 @@ from vpclogs.settings import load_settings
 @pytest.fixture
 def demo(tmp_path, request) -> Iterator[Stack]:
     """The demo's S3 server and configuration at twenty past some hour of today."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     now = datetime.now(UTC).replace(hour=getattr(request, "param", 9), minute=20)
-    demo = Stack(Options(tmp_path / "demo", port=port, scale=0.1), now=now)
+    demo = Stack(Options(tmp_path / "demo", scale=0.1), now=now)
     demo.start_s3()
     demo.write_offices()
     demo.write_config()

@@ -164,17 +164,8 @@ def split_lines(block: Block, marks: Marks, lines: Positions, template: Template
 
     answers = first + template.answers
     counts = (bracket - answers) // _ANSWER_MARKS
-    some = counts > 0
-    ends = np.cumsum(counts)
-    rows = np.repeat(answers - _ANSWER_MARKS * (ends - counts), counts)
-    rows += np.arange(0, _ANSWER_MARKS * len(rows), _ANSWER_MARKS)  # the first mark of each answer
-    middle_end = np.where(some, at[answers - 1] + (template.to_answers + len(FIRST)), client)
-    data_end = at[rows]
-    gap_end = at[rows + 2] + len(NEXT)
-    gap_end[ends[some] - 1] = client[some]
-    data_start = np.empty_like(gap_end)
-    data_start[1:] = gap_end[:-1]
-    data_start[(ends - counts)[some]] = middle_end[some]
+    middle_end = np.where(counts > 0, at[answers - 1] + (template.to_answers + len(FIRST)), client)
+    data_start, data_end, gap_end = _answer_spans(at, answers, counts, middle_end, client)
 
     fits = (time <= name) & (name <= name_end) & (client <= port) & (port <= port_end)
     fits[np.repeat(np.arange(len(lines)), counts)[data_start > data_end]] = False
@@ -193,6 +184,24 @@ def split_lines(block: Block, marks: Marks, lines: Positions, template: Template
         port=_ports(block.data, port, port_end),
         tail=encode_spans(data, port_end, block.line_ends[lines]),
     )
+
+
+def _answer_spans(
+    at: npt.NDArray[np.int32], answers: Positions, counts: Positions, begin: Positions, end: Positions
+) -> tuple[Positions, Positions, Positions]:
+    """Where each answer's data begins and ends, and where the gap behind it ends: with ``end`` after a line's last.
+
+    Per line, ``answers`` is the ordinal of the first answer's first mark, ``begin`` where that answer's data begins.
+    """
+    some, ends = counts > 0, np.cumsum(counts)
+    marks = np.repeat(answers - _ANSWER_MARKS * (ends - counts), counts)
+    marks += np.arange(0, _ANSWER_MARKS * len(marks), _ANSWER_MARKS)  # the first of each answer
+    gap_end = at[marks + 2] + len(NEXT)
+    gap_end[ends[some] - 1] = end[some]
+    data_start = np.empty_like(gap_end)
+    data_start[1:] = gap_end[:-1]
+    data_start[(ends - counts)[some]] = begin[some]
+    return data_start, at[marks], gap_end
 
 
 def _may_fit(marks: Marks, lines: Positions, template: Template) -> Mask:
