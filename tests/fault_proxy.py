@@ -178,6 +178,9 @@ def _handler(proxy: FaultProxy) -> type[BaseHTTPRequestHandler]:
             whole = answer.getheader("Content-Length") if self.command == "HEAD" else len(content)
             claimed = len(sent) if fault and not fault.claim_all else whole
             self.send_header("Content-Length", str(claimed))
+            if len(sent) < len(content):
+                # Said, lest a client that noticed nothing sends its next request into a closing connection.
+                self.send_header("Connection", "close")
             self.end_headers()
             for piece in _pieces(sent, fault.seconds_per_kib if fault else 0):
                 self.wfile.write(piece)
