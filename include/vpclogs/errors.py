@@ -71,11 +71,11 @@ class PublishConflict(VpcLogsError):
 
 
 class PartitionsFailed(VpcLogsError):
-    """Raised at the end of a run to name the partitions that were not published."""
+    """Raised at the end of a run to name the partitions that were not published, and the sources not listed."""
 
     def __init__(self, failed: Sequence[tuple[str, str]]) -> None:
         lines = "\n".join(f"  {key}: {why}" for key, why in failed)
-        super().__init__(f"{len(failed)} partition(s) not published:\n{lines}")
+        super().__init__(f"not published ({len(failed)}):\n{lines}")
         self.failed = tuple(failed)
 
 
@@ -84,4 +84,4 @@ class AlertsOpen(VpcLogsError):
 
     def __init__(self, alerts: Sequence[tuple[str, str]]) -> None:
         lines = "\n".join(f"  {key}: {message}" for key, message in alerts)
-        super().__init__(f"{len(alerts)} alert(s) to look at now, see docs/quality.md:\n{lines}")
+        super().__init__(f"to look at now ({len(alerts)}), see docs/quality.md:\n{lines}")

@@ -85,6 +85,9 @@ def diagnose(error: Exception, where: str) -> S3RequestError:
         return S3RequestError("denied", f"there are no usable AWS credentials to read {where}: {error}")
     if isinstance(error, _MALFORMED):
         return S3RequestError("s3_rejected", f"{where} cannot be asked for: {error}")
+    if isinstance(error, boto.EndpointConnectionError | boto.ConnectTimeoutError):
+        advice = "rerun later, and if it stays so check the network and endpoint_url of the source"
+        return S3RequestError("read_failed", f"nobody answers for {where} ({error}); {advice}")
     return S3RequestError("read_failed", f"{where} could not be read ({type(error).__name__}: {error}); rerun later")
 
 

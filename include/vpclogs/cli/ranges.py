@@ -17,8 +17,11 @@ __all__ = ["add_days", "add_log_type", "add_range", "day", "wanted"]
 
 
 def day(text: str) -> date:
-    """A day as an argument. argparse turns the ValueError into wrong usage."""
-    return date.fromisoformat(text)
+    """A day as an argument."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day: give it as year-month-day, such as 2026-01-14") from None
 
 
 def add_log_type(parser: argparse.ArgumentParser, *, required: bool) -> None:

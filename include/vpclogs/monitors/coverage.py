@@ -51,7 +51,7 @@ def uncovered_accounts(scene: Scene) -> Iterator[Sighting]:
         yield Sighting(
             Place(source.log_type, source.name, one.account),
             f"{source.log_type} of account {one.account} is in s3://{source.bucket}/{source.prefix} and no source "
-            f"reads it: {one.objects} objects, {one.bytes / 1e6:,.1f} MB in the last days; add the account to "
+            f"reads it: {one.objects} objects of {one.bytes:,} bytes in the last days; add the account to "
             f"`accounts` of the source {source.name}, or list all and deny this one",
             example=one.example,
         )

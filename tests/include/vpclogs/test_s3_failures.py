@@ -30,7 +30,7 @@ def answer(operation: str, status: int, code: str) -> boto.ClientError:
         (answer("GetObject", 416, "InvalidRange"), "changed", False, "next run loads it"),
         (boto.NoCredentialsError(), "denied", False, "no usable AWS credentials"),
         (boto.ConnectTimeoutError(endpoint_url="http://x"), "read_failed", True, "rerun later"),
-        (boto.EndpointConnectionError(endpoint_url="http://x"), "read_failed", True, "rerun later"),
+        (boto.EndpointConnectionError(endpoint_url="http://x"), "read_failed", True, "check the network"),
         (boto.ParamValidationError(report="Invalid bucket name"), "s3_rejected", False, "Invalid bucket name"),
         (ConnectionResetError("reset by peer"), "read_failed", True, "reset by peer"),
     ],

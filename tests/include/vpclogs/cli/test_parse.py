@@ -145,7 +145,9 @@ def test_a_bucket_of_no_source_is_read_with_the_default_credentials(deployment: 
     assert "there is no such object" in done.stderr
 
 
-def test_airflow_s_log_stays_out_of_the_records(deployment: Deployment, s3: Any, seaweed: Seaweed) -> None:
+def test_airflow_s_log_stays_out_of_the_records_and_off_the_terminal(
+    deployment: Deployment, s3: Any, seaweed: Seaweed
+) -> None:
     s3.put_object(Bucket=deployment.bucket, Key="a.log.gz", Body=gzip.compress(SEED_EVENT))
     deployment.configure(log_type="connection: logs, log_type")
     connection = {
@@ -165,6 +167,7 @@ def test_airflow_s_log_stays_out_of_the_records(deployment: Deployment, s3: Any,
     )
 
     assert (done.returncode, len(lines(done.stdout))) == (0, 1), done.stderr
+    assert "loc=" not in done.stderr  # Airflow's log tells the place in the code in each line
 
 
 def provisional(line: int) -> Parsed:

@@ -1,0 +1,12 @@
+"""The clients of Airflow's connections for the command `vpclogs`, without Airflow's log on the terminal."""
+
+from __future__ import annotations
+
+import os
+
+# Read when Airflow is first imported. What fails is raised, and told by the command itself.
+os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "ERROR")
+
+from vpclogs_airflow.clients import client_for
+
+__all__ = ["client_for"]
