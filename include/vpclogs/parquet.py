@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from typing import IO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vpclogs.batch_results import StagedFile
 from vpclogs.partitions import Partition
 from vpclogs.schemas.tables import PARTITION_COLUMNS
-from vpclogs.warehouse import QUARANTINE, Warehouse, table_schema
+from vpclogs.warehouse import Warehouse, table_schema
 
 __all__ = ["ParquetFile"]
 
 _ROW_GROUP = 128_000
-"""Rows buffered and written together: enough to compress and skip well, and some 100 MB in memory while sorted."""
+"""Rows buffered and written together: enough to compress and skip well, and some 50 MB in memory."""
 
 _DISTINCT = ("p_row_id", "p_source_line")
 _PRUNING = (
@@ -32,7 +31,10 @@ _PRUNING = (
 
 
 class ParquetFile:
-    """Collects rows and writes them in row groups, each sorted by time. Opened on the first row.
+    """Collects rows and writes them in row groups, in the order in which they come. Opened on the first row.
+
+    They are not sorted: inside a row group that prunes nothing, costs a copy of every column,
+    and spoils what is alike from one line of an object to the next. Compaction sorts a whole day.
 
     Columns without any value are left out: a flow log of version 2 fills a third of the
     table's columns. A value in such a column later begins another file.
@@ -43,7 +45,6 @@ class ParquetFile:
         self._name = table
         self._partition = partition
         self._stem = stem
-        self._time = "p_parse_time" if table == QUARANTINE else "p_event_time"
         self._buffer: list[pa.Table] = []
         self._buffered = 0
         self._finished: list[StagedFile] = []
@@ -87,8 +88,6 @@ class ParquetFile:
         if self._current is None:
             self._current = self._open(rows.select(filled).schema)
         rows = rows.select(self._current.columns)
-        if not _sorted(rows.column(self._time)):
-            rows = rows.take(pc.sort_indices(rows.column(self._time)))
         self._current.writer.write_table(rows, row_group_size=len(rows))
         self._current.rows += len(rows)
 
@@ -133,8 +132,8 @@ class _Current:
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
-    """One table, each column in one piece, with one dictionary for each text that repeats."""
-    return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
+    """One table, with one dictionary for each text that repeats."""
+    return pa.concat_tables(tables, promote_options="permissive").unify_dictionaries()
 
 
 def _is_filled(field: pa.Field, column: pa.ChunkedArray) -> bool:
@@ -152,8 +151,3 @@ def _leaves(field: pa.Field, prefix: str = "") -> list[str]:
     if pa.types.is_list(kind):
         return _leaves(kind.value_field.with_name("element"), f"{path}.list.")
     return [path]
-
-
-def _sorted(times: pa.ChunkedArray) -> bool:
-    whole = times.combine_chunks() if times.num_chunks != 1 else times.chunk(0)
-    return len(whole) < 2 or bool(pc.all(pc.less_equal(whole[:-1], whole[1:])).as_py())
