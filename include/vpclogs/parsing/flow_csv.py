@@ -1,7 +1,7 @@
 """Reading the columns of a flow log's text with Arrow, strictly.
 
 Arrow's integers are laxer than ours: what it would take that `vpclogs.parsing.flow_verdicts`
-refuses is kept from it. Unsigned types refuse signs, `has_hexadecimal` finds ``0x``,
+refuses is kept from it. Unsigned types refuse signs, lines with ``0x`` are read as text,
 and no white space but single spaces and newlines comes here (`vpclogs.parsing.flow_lines`).
 """
 
@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv as csv
 
 from vpclogs.parsing.flow_columns import TEXT, Mask, codes_of
 from vpclogs.parsing.flow_header import FlowHeader
 
-__all__ = ["empty_texts", "has_hexadecimal", "read_columns"]
+__all__ = ["empty_texts", "read_columns"]
 
 _CHUNK_BYTES = 2 << 20  # what Arrow tokenises stays in the processor's cache until it is converted
 _BOM = b"\xef\xbb\xbf"
@@ -71,14 +70,3 @@ def empty_texts(columns: Mapping[str, pa.Array]) -> dict[str, Mask]:
             masks[name] = codes_of(column) == place
     return masks
 
-
-def has_hexadecimal(data: bytes) -> bool:
-    """Whether some value of whole lines begins with ``0x``, which Arrow takes for a number."""
-    return any(letter in data and _begins(data, letter[0]) for letter in (b"x", b"X"))
-
-
-def _begins(data: bytes, letter: int) -> bool:
-    """Whether some value begins with a zero and then ``letter``. (Before the first byte is the last: a newline.)"""
-    characters = np.frombuffer(data, np.uint8)
-    places = np.flatnonzero(characters == letter)
-    return bool(((characters[places - 1] == ord("0")) & (characters[places - 2] <= ord(" "))).any())

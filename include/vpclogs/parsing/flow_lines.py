@@ -7,8 +7,9 @@ those with other white space, without values, or that no record can have.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -17,24 +18,29 @@ from vpclogs.parsing.blocks import Block
 from vpclogs.parsing.flow_header import FlowHeader
 from vpclogs.parsing.flow_verdicts import Verdict
 
-__all__ = ["Lines", "OddLines", "Segment", "join_lines"]
+__all__ = ["Lines", "OddLines", "Segment", "apart", "hexadecimal", "join_lines"]
 
 Lines = npt.NDArray[np.int64]
 """Lines of a block, counted from 0."""
 
 _SPACE = np.uint8(ord(" "))
 _NEWLINE = np.uint8(ord("\n"))
-_PIECE = 1 << 18
+_PIECE = 1 << 18  # what fits in the processor's cache is fast
+_APART = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Lines ``first`` to ``last - 1`` of a block, of one object, under one header."""
+    """Lines ``first`` to ``last - 1`` of a block, of one object, under one header.
+
+    With ``exact``, Arrow is not to be trusted with their numbers.
+    """
 
     first: int
     last: int
     object: int
     header: FlowHeader
+    exact: bool = False
 
     def among(self, lines: Sequence[int]) -> Sequence[int]:
         """Those of ``lines``, which are in order, that are its own."""
@@ -51,11 +57,9 @@ class OddLines:
     def __init__(self, block: Block, *, careful: bool) -> None:
         self._block = block
         data = np.frombuffer(block.data, np.uint8)
-        found = []
-        if _count_control(data) > len(block.line_ends):
-            found.append(np.flatnonzero((data < _SPACE) & (data != _NEWLINE)))
-        if not block.data.isascii() and not _is_utf8(block.data):
-            found.append(np.flatnonzero(data > 127))
+        found = [_control(data, block.line_ends)]
+        if not block.data.isascii():
+            found.append(_places(data, partial(np.less, np.uint8(127))))
         if careful:
             white = data <= _SPACE
             found += [np.flatnonzero(white[1:] & white[:-1]) + 1, np.flatnonzero(white[:1])]
@@ -82,19 +86,51 @@ class OddLines:
         return b" ".join(values) + b"\n" if values else b""
 
 
-def _count_control(data: npt.NDArray[np.uint8]) -> int:
-    """How many bytes are below the space. Piece by piece, because what fits in the cache is fast."""
+def _control(data: npt.NDArray[np.uint8], line_ends: Lines) -> Lines:
+    """The places of control characters other than newlines. Only pieces that have such are looked at closely."""
+    found = []
+    starts = range(0, len(data), _PIECE)
+    bounds = line_ends.searchsorted([*starts, len(data)])
     below = np.empty(_PIECE, np.bool_)
-    pieces = (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
-    return sum(int(np.count_nonzero(np.less(piece, _SPACE, out=below[: len(piece)]))) for piece in pieces)
+    for start, newlines in zip(starts, np.diff(bounds).tolist(), strict=True):
+        piece = data[start : start + _PIECE]
+        if np.count_nonzero(np.less(piece, _SPACE, out=below[: len(piece)])) > newlines:
+            found.append(np.flatnonzero((piece < _SPACE) & (piece != _NEWLINE)) + start)
+    return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _places(data: npt.NDArray[np.uint8], is_one: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.bool_]]) -> Lines:
+    """The places of the characters that are one of those."""
+    found = [np.flatnonzero(is_one(data[start : start + _PIECE])) + start for start in range(0, len(data), _PIECE)]
+    return np.concatenate(found) if found else np.empty(0, np.int64)
+
+
+def hexadecimal(block: Block) -> Lines:
+    """The lines with a value that begins with ``0x``, which Arrow takes for a number."""
+    data = np.frombuffer(block.data, np.uint8)
+    found = []
+    for letter in (b"x", b"X"):
+        if letter in block.data:
+            places = _places(data, partial(np.equal, np.uint8(letter[0])))
+            # before the first byte is the last: a newline
+            found.append(places[(data[places - 1] == ord("0")) & (data[places - 2] <= _SPACE)])
+    return np.unique(block.line_ends.searchsorted(np.concatenate(found))) if found else np.empty(0, np.int64)
+
+
+def apart(block: Block, segments: Sequence[Segment]) -> list[Segment]:
+    """The segments with the lines to be read exactly in segments of their own; if those are many, all are exact."""
+    lines = hexadecimal(block).tolist()
+    if len(lines) > _APART * len(block.line_ends):
+        return [replace(segment, exact=True) for segment in segments]
+    pieces = []
+    for segment in segments:
+        first = segment.first
+        for line in segment.among(lines):
+            pieces.append(replace(segment, first=first, last=line))
+            pieces.append(replace(segment, first=line, last=line + 1, exact=True))
+            first = line + 1
+        pieces.append(replace(segment, first=first))
+    return pieces
 
 
 def join_lines(

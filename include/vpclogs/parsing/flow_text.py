@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from vpclogs.parsing.blocks import Block, BlockResult
-from vpclogs.parsing.flow_csv import empty_texts, has_hexadecimal, read_columns
+from vpclogs.parsing.flow_csv import empty_texts, read_columns
 from vpclogs.parsing.flow_header import FlowHeader, first_header, is_header, next_header
-from vpclogs.parsing.flow_lines import Lines, OddLines, Segment, join_lines
+from vpclogs.parsing.flow_lines import Lines, OddLines, Segment, apart, join_lines
 from vpclogs.parsing.flow_rows import ROWS, make_rows, versions
 from vpclogs.parsing.flow_verdicts import Verdict, judge
 from vpclogs.parsing.model import ObjectUnreadable, ParseLimits
@@ -151,11 +151,10 @@ class FlowTextParser:
             self._place = _Place(previous, header, unreadable=header is None)
 
     def _read_all(self, block: Block, segments: Iterable[Segment], odd: OddLines) -> list[_Reading]:
-        groups: dict[FlowHeader, list[Segment]] = {}
-        for segment in segments:
-            groups.setdefault(segment.header, []).append(segment)
-        exact = has_hexadecimal(block.data)
-        return [self._read(block, header, group, odd, exact=exact) for header, group in groups.items()]
+        groups: dict[tuple[FlowHeader, bool], list[Segment]] = {}
+        for segment in apart(block, list(segments)):
+            groups.setdefault((segment.header, segment.exact), []).append(segment)
+        return [self._read(block, header, group, odd, exact=exact) for (header, exact), group in groups.items()]
 
     def _read(
         self, block: Block, header: FlowHeader, segments: list[Segment], odd: OddLines, *, exact: bool
@@ -197,6 +196,7 @@ class FlowTextParser:
 
 
 def _in_order(readings: list[_Reading]) -> tuple[pa.Table, Lines]:
+    readings = [reading for reading in readings if len(reading.lines)]
     if len(readings) < 2:
         return (readings[0].rows, readings[0].lines) if readings else (ROWS.empty_table(), np.empty(0, np.int64))
     rows = pa.concat_tables([reading.rows for reading in readings]).unify_dictionaries().combine_chunks()
