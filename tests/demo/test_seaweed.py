@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -25,14 +24,9 @@ def test_is_found_again_by_another_instance_and_keeps_its_data_over_a_restart(tm
     assert body == b"kept"
 
 
-def test_names_the_port_that_is_taken(tmp_path: Path) -> None:
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
-        port = holder.getsockname()[1]
-
-        with pytest.raises(SeaweedError, match=f"port {port} is taken.*choose another port"):
-            Seaweed(tmp_path, port=port).start()
+def test_names_the_port_that_is_taken(tmp_path: Path, seaweed: Seaweed) -> None:
+    with pytest.raises(SeaweedError, match=f"port {seaweed.port} is taken.*choose another port"):
+        Seaweed(tmp_path, port=seaweed.port).start()
 
 
 def test_denies_the_reader_one_prefix_and_nothing_else(seaweed: Seaweed, bucket: str) -> None:
