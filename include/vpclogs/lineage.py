@@ -17,7 +17,8 @@ from vpclogs.schemas.model import TIMESTAMP, LogSchema
 
 __all__ = ["quarantine_rows", "row_ids", "with_lineage"]
 
-_HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
+_FOUR_DIGITS = np.frombuffer("".join(f"{number:04x}" for number in range(1 << 16)).encode(), np.uint32)
+"""The hexadecimal digits of each number of 16 bits."""
 
 
 def row_ids(identities: Sequence[str], objects: npt.NDArray[np.int32], lines: npt.NDArray[np.int64]) -> pa.Array:
@@ -25,11 +26,12 @@ def row_ids(identities: Sequence[str], objects: npt.NDArray[np.int32], lines: np
 
     ``objects`` are indexes into ``identities``. The same input gives the same ids for ever.
     """
-    names = np.frombuffer("".join(identities).encode(), np.uint8).reshape(len(identities), 24)
-    digits = np.empty((len(lines), 32), np.uint8)
-    digits[:, :24] = names[objects]
-    for place in range(8):
-        digits[:, 31 - place] = _HEX[(lines >> (4 * place)) & 15]
+    names = np.frombuffer("".join(identities).encode(), np.uint64).reshape(len(identities), 3)
+    digits = np.empty((len(lines), 4), np.uint64)
+    digits[:, :3] = names.take(objects, axis=0)
+    halves = digits.view(np.uint32)
+    halves[:, 6] = _FOUR_DIGITS.take((lines >> 16) & 0xFFFF)
+    halves[:, 7] = _FOUR_DIGITS.take(lines & 0xFFFF)
     offsets = np.arange(len(lines) + 1, dtype=np.int32) * 32
     return pa.StringArray.from_buffers(len(lines), pa.py_buffer(offsets), pa.py_buffer(digits))
 
@@ -50,8 +52,7 @@ def with_lineage(
     Texts that repeat are dictionaries: Parquet keeps them as such, at a fraction of the cost.
     """
     count = len(rows)
-    used, inverse = np.unique(objects, return_inverse=True)
-    places = inverse.astype(np.int32)
+    used, places = _runs(objects)
     items = [listed[ordinal] for ordinal in used]
     columns = {name: rows.column(name) for name in rows.column_names} | {
         "p_log_type": _constant(schema.title, count),
@@ -59,8 +60,8 @@ def with_lineage(
         "p_parse_time": _repeated(now, TIMESTAMP, count),
         "p_schema_version": _repeated(schema.version, table.field("p_schema_version").type, count),
         "p_source_label": _constant(items[0].source if items else "", count),
-        "p_source_bucket": pa.DictionaryArray.from_arrays(places, pa.array([i.bucket for i in items], pa.string())),
-        "p_source_key": pa.DictionaryArray.from_arrays(places, pa.array([i.key for i in items], pa.string())),
+        "p_source_bucket": _coded(places, [item.bucket for item in items]),
+        "p_source_key": _coded(places, [item.key for item in items]),
         "p_source_line": pa.array(lines),
         "p_account": _constant(partition.account, count),
         "p_region": _constant(partition.region, count),
@@ -133,9 +134,22 @@ def _quarantine_row(
     }
 
 
-def _constant(value: str, count: int) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), pa.array([value], pa.string()))
+def _runs(objects: npt.NDArray[np.int32]) -> tuple[list[int], npt.NDArray[np.int32]]:
+    """The objects, which come one after another, and for each row which of them it is of."""
+    first = np.flatnonzero(np.diff(objects, prepend=-1))
+    places = np.repeat(np.arange(len(first), dtype=np.int32), np.diff(first, append=len(objects)))
+    return objects[first].tolist(), places
+
+
+def _coded(codes: npt.NDArray[np.int32], values: Sequence[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(values, pa.string()), safe=False)
+
+
+def _constant(value: str, count: int) -> pa.DictionaryArray:
+    return _coded(np.zeros(count, np.int32), [value])
 
 
 def _repeated(value: object, kind: pa.DataType, count: int) -> pa.Array:
-    return pa.repeat(pa.scalar(value, kind), count)
+    """So many of a number or a time; numpy fills several times faster than Arrow repeats."""
+    one = np.frombuffer(pa.array([value], kind).buffers()[1], f"u{kind.bit_width // 8}", 1)
+    return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(np.full(count, one))])

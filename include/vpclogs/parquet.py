@@ -18,7 +18,8 @@ __all__ = ["ParquetFile"]
 _ROW_GROUP = 128_000
 """Rows buffered and written together: enough to compress and skip well, and some 50 MB in memory."""
 
-_DISTINCT = ("p_row_id", "p_source_line")
+_DISTINCT = ("p_row_id", "p_source_line", "bytes", "srcPort")
+_AS_DIFFERENCES = ("p_source_line", "bytes", "srcPort")
 _PRUNING = (
     *PARTITION_COLUMNS,
     "p_log_type",
@@ -109,9 +110,10 @@ class ParquetFile:
             schema,
             compression="zstd",
             compression_level=1,
-            # each value occurs once: a dictionary would be built and thrown away
+            max_rows_per_page=_ROW_GROUP * 2,  # a page for each 20,000 rows has a price too
+            # where most values are distinct, a dictionary would be built and thrown away
             use_dictionary=[leaf for field in schema if field.name not in _DISTINCT for leaf in _leaves(field)],
-            column_encoding={name: "DELTA_BINARY_PACKED" for name in ("p_source_line",) if name in schema.names},
+            column_encoding={name: "DELTA_BINARY_PACKED" for name in _AS_DIFFERENCES if name in schema.names},
             # bounds of other columns prune nothing, and cost a third of the writing
             write_statistics=[name for name in schema.names if name in _PRUNING],
             # without Arrow's own schema in the file, a dictionary column reads back as the plain type it is

@@ -60,7 +60,7 @@ class Coded:
 
     def through(self, codes: Codes) -> Coded:
         """The column whose rows hold what this column holds at ``codes``."""
-        return Coded(self.codes[codes], self.values)
+        return Coded(self.codes.take(codes), self.values)
 
     def only(self, kept: pa.BooleanArray) -> Coded:
         """The column with null for the values that are not kept."""
@@ -71,7 +71,9 @@ class Coded:
     def array(self) -> pa.DictionaryArray:
         """As Arrow holds it."""
         null = self.codes < 0
-        return pa.DictionaryArray.from_arrays(pa.array(self.codes, mask=null if null.any() else None), self.values)
+        return pa.DictionaryArray.from_arrays(
+            pa.array(self.codes, mask=null if null.any() else None), self.values, safe=False
+        )
 
 
 def encode(texts: pa.StringArray) -> Coded:
@@ -120,4 +122,4 @@ def offsets(counts: Positions) -> pa.Array:
 
 def look_up(table: Codes, codes: Codes) -> Codes:
     """``table[codes]``, with -1 kept."""
-    return np.append(table, np.int32(-1))[codes]
+    return np.append(table, np.int32(-1)).take(codes)

@@ -92,10 +92,10 @@ class FastReader:
         gaps = list(map(self._gap, as_bytes(split.gaps.values)))
         data = unescape(split.data)
         own = {"query_name": unescape(split.name), "srcaddr": unescape(split.client), "srcport": split.port}
-        times, exist = (np.append(column, 0)[split.time.codes] for column in rfc3339_column(split.time.values))
+        times, exist = (np.append(column, 0).take(split.time.codes) for column in rfc3339_column(split.time.values))
 
         good = shared.good() & exist.astype(np.bool_) & _answers_good(split, data, gaps)
-        good &= _true(middles, lambda middle: middle.answered)[split.middle.codes] == (split.counts > 0)
+        good &= _true(middles, lambda middle: middle.answered).take(split.middle.codes) == (split.counts > 0)
         for column in own.values():
             good &= column.codes >= 0
         columns = DnsColumns(
@@ -117,8 +117,8 @@ def _answers_good(split: Split, data: Coded, gaps: Sequence[Gap | None]) -> Mask
     """Per line, whether its answers' data and gaps are right, with the last gap in the last place only."""
     last = np.zeros(len(split.gaps.codes), np.bool_)
     last[np.cumsum(split.counts)[split.counts > 0] - 1] = True
-    right = _true(gaps, lambda gap: True)[split.gaps.codes] & (data.codes >= 0)
-    right &= _true(gaps, lambda gap: gap.last)[split.gaps.codes] == last
+    right = _true(gaps, lambda gap: True).take(split.gaps.codes) & (data.codes >= 0)
+    right &= _true(gaps, lambda gap: gap.last).take(split.gaps.codes) == last
     good = np.ones(len(split.lines), np.bool_)
     good[np.repeat(np.arange(len(good)), split.counts)[~right]] = False
     return good

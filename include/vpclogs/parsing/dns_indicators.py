@@ -50,7 +50,7 @@ def _answers_by_rule(types: Coded) -> Iterator[tuple[Indicator, Scan, Positions]
     rules = [ANSWERS.get(text) for text in types.values.to_pylist()]
     for rule in {rule for rule in rules if rule}:
         applies = np.array([other == rule for other in rules], np.bool_)
-        yield *rule, np.flatnonzero(applies[types.codes])
+        yield *rule, np.flatnonzero(applies.take(types.codes))
 
 
 def _scan(column: Coded, scan: Scan) -> Coded:
@@ -87,7 +87,7 @@ def _collect(records: int, entries: Sequence[tuple[Positions, Coded]]) -> pa.Lis
     bits = max(1, len(order).bit_length())
     # the smaller the numbers, the faster they are sorted
     kind = np.uint32 if bits + records.bit_length() <= 32 else np.int64
-    keys = np.sort(((owners[some] << bits) | ranks[joined.codes[some]]).astype(kind))
+    keys = np.sort(((owners[some] << bits) | ranks.take(joined.codes[some])).astype(kind))
     first = np.ones(len(keys), np.bool_)
     first[1:] = keys[1:] != keys[:-1]
     keys = keys[first]

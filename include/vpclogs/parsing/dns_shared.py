@@ -47,7 +47,7 @@ class SharedPieces:
     def good(self) -> Mask:
         """Per line, whether all of its pieces are right."""
         masks = [
-            np.array([piece is not None for piece in pieces], np.bool_)[kind.codes]
+            np.array([piece is not None for piece in pieces], np.bool_).take(kind.codes)
             for kind, pieces in zip(self._kinds, self._pieces, strict=True)
         ]
         good: Mask = np.logical_and.reduce(masks)

@@ -39,7 +39,7 @@ def convert(field: Field, column: pa.Array) -> tuple[pa.Array, Mask | None]:
         column, bad = _texts(field, column)
     elif pa.types.is_dictionary(column.type):
         numbers, bad = _numbers(field, *_digits(column.dictionary))
-        bad = None if bad is None else np.append(bad, False)[codes_of(column)]
+        bad = None if bad is None else np.append(bad, False).take(codes_of(column))
         column = numbers.take(column.indices)
     else:
         column, bad = _numbers(field, column)
@@ -54,7 +54,7 @@ def recode(column: pa.DictionaryArray, keep: Callable[[str], bool]) -> tuple[pa.
     if kept.all():
         return column, None
     codes = codes_of(column)
-    dropped = ~np.append(kept, True)[codes]
+    dropped = ~np.append(kept, True).take(codes)
     return from_codes(np.where(dropped, -1, codes), column.dictionary), dropped
 
 
@@ -68,7 +68,7 @@ def from_codes(codes: npt.NDArray[np.int32], dictionary: pa.Array) -> pa.Diction
     """The inverse of `codes_of`."""
     null = codes < 0
     indices = pa.array(codes.astype(np.int32, copy=False), mask=null if null.any() else None)
-    return pa.DictionaryArray.from_arrays(indices, dictionary)
+    return pa.DictionaryArray.from_arrays(indices, dictionary, safe=False)
 
 
 def _texts(field: Field, column: pa.DictionaryArray) -> tuple[pa.Array, Mask | None]:

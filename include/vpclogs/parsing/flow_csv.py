@@ -69,4 +69,3 @@ def empty_texts(columns: Mapping[str, pa.Array]) -> dict[str, Mask]:
         if column.type == TEXT and (place := column.dictionary.index("").as_py()) >= 0:
             masks[name] = codes_of(column) == place
     return masks
-

@@ -47,7 +47,7 @@ def ip_list(indicator: Indicator, columns: Sequence[pa.DictionaryArray]) -> pa.L
     ranks[order] = np.where(valid[order], np.arange(len(dictionary)), _NONE)
     ranked: list[npt.NDArray[np.int32]] = []
     for chunk in chunks:
-        column = ranks[codes_of(chunk)]
+        column = ranks.take(codes_of(chunk))
         if not any(np.array_equal(column, other) for other in ranked):  # packets have the flow's addresses mostly
             ranked.append(column)
     return _lists(_sorted_rows(ranked), dictionary.take(pa.array(order)))
@@ -82,7 +82,7 @@ def _lists(columns: list[npt.NDArray[np.int32]], dictionary: pa.Array) -> pa.Lis
     kept[:, 1:] &= table[:, 1:] != table[:, :-1]
     counts = kept.sum(axis=1, dtype=np.int32)
     offsets = np.append(np.int32(0), np.cumsum(counts, dtype=np.int32))
-    values = pa.DictionaryArray.from_arrays(pa.array(table[kept]), dictionary)
+    values = pa.DictionaryArray.from_arrays(pa.array(table[kept]), dictionary, safe=False)
     empty = counts == 0
     return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(empty) if empty.any() else None)
 

@@ -60,7 +60,7 @@ class _Cutter:
             piece = piece[end + 1 :]
         cut = piece.rfind(b"\n") + 1
         if cut:
-            yield self._stretch(self._carry + piece[:cut])
+            yield self._stretch(self._carry + memoryview(piece)[:cut])
             self._carry = piece[cut:]
         else:
             self._carry += piece
