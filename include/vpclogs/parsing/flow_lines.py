@@ -57,7 +57,10 @@ class OddLines:
     def __init__(self, block: Block, *, careful: bool) -> None:
         self._block = block
         data = np.frombuffer(block.data, np.uint8)
-        found = [_control(data, block.line_ends)]
+        control = np.flatnonzero(data < _SPACE)
+        is_newline = data.take(control) == _NEWLINE
+        block.know_lines(control[is_newline])
+        found = [control[~is_newline]]
         if not block.data.isascii():
             found.append(_places(data, partial(np.less, np.uint8(127))))
         if careful:
@@ -84,19 +87,6 @@ class OddLines:
             return Verdict("invalid_utf8", None, f"byte {error.start} of the line is not UTF-8: {error.reason}")
         values = text.split()
         return b" ".join(values) + b"\n" if values else b""
-
-
-def _control(data: npt.NDArray[np.uint8], line_ends: Lines) -> Lines:
-    """The places of control characters other than newlines. Only pieces that have such are looked at closely."""
-    found = []
-    starts = range(0, len(data), _PIECE)
-    bounds = line_ends.searchsorted([*starts, len(data)])
-    below = np.empty(_PIECE, np.bool_)
-    for start, newlines in zip(starts, np.diff(bounds).tolist(), strict=True):
-        piece = data[start : start + _PIECE]
-        if np.count_nonzero(np.less(piece, _SPACE, out=below[: len(piece)])) > newlines:
-            found.append(np.flatnonzero((piece < _SPACE) & (piece != _NEWLINE)) + start)
-    return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
 def _places(data: npt.NDArray[np.uint8], is_one: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.bool_]]) -> Lines:
