@@ -18,7 +18,6 @@ __all__ = [
     "as_bytes",
     "coded_type",
     "encode",
-    "encode_spans",
     "look_up",
     "offsets",
 ]
@@ -62,6 +61,15 @@ class Coded:
         """The column whose rows hold what this column holds at ``codes``."""
         return Coded(self.codes.take(codes), self.values)
 
+    def used(self) -> Coded:
+        """The same column, which has no null, with no value that does not occur."""
+        occurs = np.zeros(len(self.values), np.bool_)
+        occurs[self.codes] = True
+        used = np.flatnonzero(occurs)
+        places = np.empty(len(self.values), np.int32)
+        places[used] = np.arange(len(used), dtype=np.int32)
+        return Coded(places.take(self.codes), self.values.take(pa.array(used)))
+
     def only(self, kept: pa.BooleanArray) -> Coded:
         """The column with null for the values that are not kept."""
         keep = np.array(kept, np.bool_)
@@ -82,18 +90,6 @@ def encode(texts: pa.StringArray) -> Coded:
     indices = encoded.indices
     codes = (indices.fill_null(-1) if indices.null_count else indices).to_numpy(zero_copy_only=True)
     return Coded(codes, encoded.dictionary)
-
-
-def encode_spans(data: pa.Buffer, starts: Positions, ends: Positions) -> Coded:
-    """The distinct texts among the spans of ``data``: ascending, apart, and ASCII."""
-    count = len(starts)
-    bounds = np.empty(2 * count + 1, np.int32)
-    bounds[0:-1:2] = starts
-    bounds[1::2] = ends
-    bounds[-1] = ends[-1] if count else 0
-    # every other string is a span, those between them are not looked at
-    spans = pa.StringArray.from_buffers(2 * count, pa.py_buffer(bounds), data)
-    return encode(spans.take(pa.array(np.arange(0, 2 * count, 2, dtype=np.int32))))
 
 
 def as_bytes(texts: pa.StringArray) -> list[bytes]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vpclogs.parsing.blocks import Block
-from vpclogs.parsing.coded import Coded, Mask, Positions, encode_spans
+from vpclogs.parsing.coded import Coded, Mask, Positions, encode
 from vpclogs.parsing.dns_pieces import AFTER_CLIENT, AFTER_TIME, CLIENT, FIRST, NEXT, Template
 
 __all__ = ["MarkFinder", "Marks", "Split", "split_lines"]
@@ -26,6 +26,8 @@ _SPACE, _ZERO = ord(" "), ord("0")
 _STEP = 1 << 18
 _PORTS = pa.array(map(str, range(1 << 16)), pa.string())
 _ANSWER_MARKS = 3  # {"Rdata":"…","Type":"…","Class":"…"}
+_ANSWER_SPANS = 2  # data, gap
+_SPANS = 8  # of a line without answers: head, time, name, middle, client, port, tail, and what lies before the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ def split_lines(block: Block, marks: Marks, lines: Positions, template: Template
     lines = lines[_may_fit(marks, lines, template)]
     if not len(lines):
         return None
-    at, data = marks.at, pa.py_buffer(block.data)
+    at = marks.at
     first, bracket = marks.first[lines], marks.bracket[lines]
     time = at[first + template.time - 1] + template.to_time
     name, name_end = at[first + template.time] + len(AFTER_TIME), at[first + template.time + 1]
@@ -164,44 +166,60 @@ def split_lines(block: Block, marks: Marks, lines: Positions, template: Template
 
     answers = first + template.answers
     counts = (bracket - answers) // _ANSWER_MARKS
-    middle_end = np.where(counts > 0, at[answers - 1] + (template.to_answers + len(FIRST)), client)
-    data_start, data_end, gap_end = _answer_spans(at, answers, counts, middle_end, client)
+    before = np.cumsum(counts) - counts  # answers of the lines before
+    of = np.repeat(np.arange(len(lines)), counts)  # the line of each answer
+    number = np.arange(len(of))
+    mark = (answers - _ANSWER_MARKS * before).take(of) + _ANSWER_MARKS * number  # the first of each answer
+    data, data_end = at.take(mark - 1) + len(NEXT), at.take(mark)
+    some = counts > 0
+    data[before[some]] = at[answers[some] - 1] + (template.to_answers + len(FIRST))
 
     fits = (time <= name) & (name <= name_end) & (client <= port) & (port <= port_end)
-    fits[np.repeat(np.arange(len(lines)), counts)[data_start > data_end]] = False
+    fits[of[data > data_end]] = False
     if not fits.all():
         return split_lines(block, marks, lines[fits], template)
+
+    head = _SPANS * np.arange(len(lines)) + _ANSWER_SPANS * before
+    tail = head + _ANSWER_SPANS * counts + 6
+    answer = (head + 4 - _ANSWER_SPANS * before).take(of) + _ANSWER_SPANS * number
+    starts = np.empty(_SPANS * len(lines) + _ANSWER_SPANS * len(of), np.int32)
+    for place, values in (
+        (head, block.line_starts[lines]),
+        (head + 1, time),
+        (head + 2, name),
+        (head + 3, name_end),
+        (answer, data),
+        (answer + 1, data_end),
+        (tail - 2, client),
+        (tail - 1, port),
+        (tail, port_end),
+        (tail + 1, block.line_ends[lines]),
+    ):
+        starts[place] = values
+    is_text = np.ones(len(starts), np.bool_)
+    is_text[tail - 1] = is_text[tail + 1] = False
+    texts = _encode(block.data, starts, is_text)
     return Split(
         lines=lines,
-        head=_heads(block, data, lines, time),
-        time=_without(AFTER_TIME, encode_spans(data, time, name)),
-        name=encode_spans(data, name, name_end),
-        middle=encode_spans(data, name_end, middle_end),
+        head=texts.pick(head).used(),
+        time=_without(AFTER_TIME, texts.pick(head + 1).used()),
+        name=texts.pick(head + 2).used(),
+        middle=texts.pick(head + 3).used(),
         counts=counts,
-        data=encode_spans(data, data_start, data_end),
-        gaps=encode_spans(data, data_end, gap_end),
-        client=_without(AFTER_CLIENT, encode_spans(data, client, port)),
+        data=texts.pick(answer).used(),
+        gaps=texts.pick(answer + 1).used(),
+        client=_without(AFTER_CLIENT, texts.pick(tail - 2).used()),
         port=_ports(block.data, port, port_end),
-        tail=encode_spans(data, port_end, block.line_ends[lines]),
+        tail=texts.pick(tail).used(),
     )
 
 
-def _answer_spans(
-    at: npt.NDArray[np.int32], answers: Positions, counts: Positions, begin: Positions, end: Positions
-) -> tuple[Positions, Positions, Positions]:
-    """Where each answer's data begins and ends, and where the gap behind it ends: with ``end`` after a line's last.
-
-    Per line, ``answers`` is the ordinal of the first answer's first mark, ``begin`` where that answer's data begins.
-    """
-    some, ends = counts > 0, np.cumsum(counts)
-    marks = np.repeat(answers - _ANSWER_MARKS * (ends - counts), counts)
-    marks += np.arange(0, _ANSWER_MARKS * len(marks), _ANSWER_MARKS)  # the first of each answer
-    gap_end = at[marks + 2] + len(NEXT)
-    gap_end[ends[some] - 1] = end[some]
-    data_start = np.empty_like(gap_end)
-    data_start[1:] = gap_end[:-1]
-    data_start[(ends - counts)[some]] = begin[some]
-    return data_start, at[marks], gap_end
+def _encode(data: bytes, starts: npt.NDArray[np.int32], is_text: Mask) -> Coded:
+    """The spans of ``data``, each up to the next, null where no text is wanted. All at once, where they lie, because
+    to copy the spans of a kind costs more than to encode them."""
+    bounds = pa.py_buffer(np.append(starts, np.int32(len(data))))
+    validity = pa.py_buffer(np.packbits(is_text, bitorder="little"))
+    return encode(pa.StringArray.from_buffers(len(starts), bounds, pa.py_buffer(data), validity))
 
 
 def _may_fit(marks: Marks, lines: Positions, template: Template) -> Mask:
@@ -209,18 +227,6 @@ def _may_fit(marks: Marks, lines: Positions, template: Template) -> Mask:
     in_answers = marks.bracket[lines] - marks.first[lines] - template.answers
     fits: Mask = marks.plain[lines] & (in_answers >= 0) & (in_answers % _ANSWER_MARKS == 0)
     return fits & (marks.bracket[lines] + 2 < marks.end[lines])
-
-
-def _heads(block: Block, data: pa.Buffer, lines: Positions, ends: Positions) -> Coded:
-    """The texts from the beginning of each line. In one object they are all the same, and long."""
-    starts = block.line_starts[lines]
-    first = block.data[starts[0] : ends[0]]
-    if len(block.parts) == 1 and (ends - starts == len(first)).all():
-        bounds = np.append(block.line_starts, len(block.data)).astype(np.int32)
-        texts = pa.BinaryArray.from_buffers(pa.binary(), len(bounds) - 1, [None, pa.py_buffer(bounds), data])
-        if np.array(pc.starts_with(texts, first))[lines].all():
-            return Coded(np.zeros(len(lines), np.int32), pa.array([first.decode()]))
-    return encode_spans(data, starts, ends)
 
 
 def _without(end: bytes, column: Coded) -> Coded:
@@ -243,9 +249,6 @@ def _ports(data: bytes, starts: Positions, ends: Positions) -> Coded:
         usual &= (digits >= 0) & (digits <= 9)
         numbers = np.where(there, numbers * 10 + digits, numbers)
     usual &= numbers < len(_PORTS)
-    occurs = np.zeros(len(_PORTS), np.bool_)
-    occurs[numbers[usual]] = True
-    places = (np.cumsum(occurs) - 1).astype(np.int32)
-    codes = np.full(len(starts), -1, np.int32)
-    codes[usual] = places[numbers[usual]]
-    return Coded(codes, _PORTS.filter(pa.array(occurs)))
+    codes = np.where(usual, numbers, 0).astype(np.int32)
+    ports = Coded(codes, _PORTS).used()
+    return ports if usual.all() else Coded(np.where(usual, ports.codes, np.int32(-1)), ports.values)
