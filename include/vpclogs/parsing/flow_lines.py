@@ -18,7 +18,7 @@ from vpclogs.parsing.blocks import Block
 from vpclogs.parsing.flow_header import FlowHeader
 from vpclogs.parsing.flow_verdicts import Verdict
 
-__all__ = ["Lines", "OddLines", "Segment", "apart", "hexadecimal", "join_lines"]
+__all__ = ["ControlFinder", "Lines", "OddLines", "Segment", "apart", "hexadecimal", "join_lines"]
 
 Lines = npt.NDArray[np.int64]
 """Lines of a block, counted from 0."""
@@ -47,6 +47,19 @@ class Segment:
         return lines[bisect_left(lines, self.first) : bisect_left(lines, self.last)]
 
 
+class ControlFinder:
+    """Finds control characters, newlines among them. Keeps its array: fresh memory costs as much as the search."""
+
+    def __init__(self) -> None:
+        self._is_control = np.empty(0, np.bool_)
+
+    def find(self, data: npt.NDArray[np.uint8]) -> Lines:
+        """Their places."""
+        if len(data) > len(self._is_control):
+            self._is_control = np.empty(len(data), np.bool_)
+        return np.flatnonzero(np.less(data, _SPACE, out=self._is_control[: len(data)]))
+
+
 class OddLines:
     """The lines of a block that are not single values with single spaces between them.
 
@@ -54,10 +67,10 @@ class OddLines:
     values are counted, and AWS writes none.
     """
 
-    def __init__(self, block: Block, *, careful: bool) -> None:
+    def __init__(self, block: Block, finder: ControlFinder, *, careful: bool) -> None:
         self._block = block
         data = np.frombuffer(block.data, np.uint8)
-        control = np.flatnonzero(data < _SPACE)
+        control = finder.find(data)
         is_newline = data.take(control) == _NEWLINE
         block.know_lines(control[is_newline])
         found = [control[~is_newline]]

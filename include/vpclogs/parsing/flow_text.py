@@ -16,7 +16,7 @@ import pyarrow as pa
 from vpclogs.parsing.blocks import Block, BlockResult
 from vpclogs.parsing.flow_csv import empty_texts, read_columns
 from vpclogs.parsing.flow_header import FlowHeader, first_header, is_header, next_header
-from vpclogs.parsing.flow_lines import Lines, OddLines, Segment, apart, join_lines
+from vpclogs.parsing.flow_lines import ControlFinder, Lines, OddLines, Segment, apart, join_lines
 from vpclogs.parsing.flow_rows import ROWS, make_rows, versions
 from vpclogs.parsing.flow_verdicts import Verdict, judge
 from vpclogs.parsing.model import ObjectUnreadable, ParseLimits
@@ -58,16 +58,17 @@ class FlowTextParser:
         self._place = _Place(-1, None)
         self._as_text: frozenset[str] = frozenset()  # number columns in which other things were found
         self._careful = False  # whether spaces too many were found
+        self._finder = ControlFinder()
 
     def parse(self, block: Block) -> BlockResult:
         """See `TextParser`."""
         before = self._place
         try:
             try:
-                return self._parse(block, OddLines(block, careful=self._careful))
+                return self._parse(block, OddLines(block, self._finder, careful=self._careful))
             except _SpacesTooMany:
                 self._place, self._careful = before, True
-                return self._parse(block, OddLines(block, careful=True))
+                return self._parse(block, OddLines(block, self._finder, careful=True))
         except BaseException:
             self._place = before  # the block may come again, object by object
             raise

@@ -117,6 +117,7 @@ class BlockBuilder:
 
     def _clear(self) -> None:
         self._size = self._lines = self._weight = 0
+        self._next = (-1, 0, 0)  # object, line and place that would continue the last part
         self._texts: list[bytes] = []
         self._parts: list[Part] = []
         self._refused: list[Refused] = []
@@ -128,7 +129,11 @@ class BlockBuilder:
             self._weight += len(item.raw)
             return
         end = self._size + len(item.text)
-        self._parts.append(Part(ordinal, self._size, end, item.first_line, item.offset))
+        if self._parts and self._next == (ordinal, item.first_line, item.offset):
+            self._parts[-1] = replace(self._parts[-1], end=end)
+        else:
+            self._parts.append(Part(ordinal, self._size, end, item.first_line, item.offset))
+        self._next = (ordinal, item.first_line + item.lines, item.offset + len(item.text))
         self._texts.append(item.text)
         self._size = end
         self._weight += len(item.text)
@@ -136,7 +141,7 @@ class BlockBuilder:
 
     def extend(self, other: BlockBuilder) -> None:
         """Append what another builder has collected."""
-        shift = self._size
+        shift, self._next = self._size, other._next
         self._parts += [replace(part, start=part.start + shift, end=part.end + shift) for part in other._parts]
         self._texts += other._texts
         self._refused += other._refused
