@@ -80,11 +80,19 @@ def _lists(columns: list[npt.NDArray[np.int32]], dictionary: pa.Array) -> pa.Lis
     table = np.column_stack(columns)
     kept = table != _NONE
     kept[:, 1:] &= table[:, 1:] != table[:, :-1]
-    counts = kept.sum(axis=1, dtype=np.int32)
+    counts = _counts(kept)
     offsets = np.append(np.int32(0), np.cumsum(counts, dtype=np.int32))
     values = pa.DictionaryArray.from_arrays(pa.array(table[kept]), dictionary, safe=False)
     empty = counts == 0
     return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(empty) if empty.any() else None)
+
+
+def _counts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
+    """How many are true in each row. Column by column, because numpy sums short rows ten times slower."""
+    counts = np.zeros(len(mask), np.int32)
+    for column in mask.T:
+        counts += column
+    return counts
 
 
 def extra(columns: Mapping[str, pa.DictionaryArray]) -> pa.MapArray:
@@ -93,7 +101,7 @@ def extra(columns: Mapping[str, pa.DictionaryArray]) -> pa.MapArray:
     present = np.column_stack([codes_of(column) >= 0 for column in columns.values()])
     rows, places = np.nonzero(present)
     values = pa.concat_arrays([column.dictionary_decode() for column in columns.values()])
-    counts = present.sum(axis=1, dtype=np.int32)
+    counts = _counts(present)
     return pa.MapArray.from_arrays(
         pa.array(np.append(np.int32(0), np.cumsum(counts, dtype=np.int32))),
         names.take(pa.array(places)),
