@@ -19,6 +19,8 @@ from vpclogs.parsing.model import ObjectUnreadable, ParseLimits, Refused
 
 __all__ = ["Block", "BlockResult", "Part", "TextParser"]
 
+_PIECE = 1 << 18
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -84,6 +86,15 @@ class Block:
         """The 1-based number of each line in its object."""
         shift = np.array([p.first_line for p in self.parts], np.int64) - self.part_lines[:-1]
         return np.arange(len(self.line_ends)) + np.repeat(shift, np.diff(self.part_lines))
+
+    def beyond_ascii(self) -> npt.NDArray[np.int64]:
+        """Positions of the bytes that are not ASCII. Only pieces of the text that have some are looked at closely."""
+        found = [np.empty(0, np.int64)]
+        for start in range(0, 0 if self.data.isascii() else len(self.data), _PIECE):
+            piece = self.data[start : start + _PIECE]
+            if not piece.isascii():
+                found.append(np.flatnonzero(np.frombuffer(piece, np.uint8) >= 0x80) + start)
+        return np.concatenate(found)
 
     def only(self, ordinal: int) -> Block:
         """The block of one object's lines."""

@@ -145,9 +145,7 @@ def _plain(block: Block, at: Positions, kinds: npt.NDArray[np.uint8], odd: list[
     is_control = kinds < _SPACE
     if np.count_nonzero(is_control) > len(plain):
         odd = [*odd, at[is_control & (kinds != _NEWLINE)]]
-    if not block.data.isascii():
-        odd = [*odd, np.flatnonzero(np.frombuffer(block.data, np.uint8) >= 0x80)]
-    for places in odd:
+    for places in (*odd, block.beyond_ascii()):
         plain[np.searchsorted(block.line_ends, places)] = False
     return plain
 

@@ -7,7 +7,9 @@ and no white space but single spaces and newlines comes here (`vpclogs.parsing.f
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+import re
+from collections import deque
+from collections.abc import Callable, Container, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.csv as csv
@@ -15,22 +17,32 @@ import pyarrow.csv as csv
 from vpclogs.parsing.flow_columns import TEXT, Mask, codes_of
 from vpclogs.parsing.flow_header import FlowHeader
 
-__all__ = ["empty_texts", "read_columns"]
+__all__ = ["BadNumber", "empty_texts", "read_columns"]
 
 _CHUNK_BYTES = 2 << 20  # what Arrow tokenises stays in the processor's cache until it is converted
 _BOM = b"\xef\xbb\xbf"
+_BAD_COLUMN = re.compile(r"In CSV column #([0-9]+): ")
+
+
+class BadNumber(Exception):
+    """Raised for a number that is none. ``names`` are the columns that may have such: one, if Arrow says which."""
+
+    def __init__(self, names: frozenset[str]) -> None:
+        super().__init__(", ".join(sorted(names)))
+        self.names = names
 
 
 def read_columns(
-    text: bytes | memoryview, header: FlowHeader, as_text: Container[str], longest: int
+    pieces: Sequence[bytes | memoryview], header: FlowHeader, as_text: Container[str], longest: int
 ) -> tuple[dict[str, pa.Array], list[int]]:
     """The columns by name, and the places of the lines that have more or fewer values.
 
-    Texts are `TEXT`; numbers are unsigned, or `TEXT` too if their name is in ``as_text``.
-    Null stands for ``-``. No line is longer than ``longest`` bytes, its newline included.
+    ``pieces`` are whole lines each, none is empty. Texts are `TEXT`; numbers are unsigned,
+    or `TEXT` too if their name is in ``as_text``. Null stands for ``-``. No line is longer
+    than ``longest`` bytes, its newline included.
 
     Raises:
-        pyarrow.ArrowInvalid: a number that is read as such is none.
+        BadNumber: a number that is read as such is none.
     """
     uneven: list[int] = []
 
@@ -39,11 +51,29 @@ def read_columns(
         return "skip"
 
     # Arrow would drop a byte order mark that stands where a value of the first line begins
-    marked = bytes(text[:3]) == _BOM
+    marked = bytes(pieces[0][:3]) == _BOM
     if marked:
-        text = b" ".join([b"-"] * len(header.names)) + b"\n" + text
-    table = csv.read_csv(
-        pa.py_buffer(text),
+        pieces = [b" ".join([b"-"] * len(header.names)) + b"\n", *pieces]
+    try:
+        table = _read(pieces, header, as_text, longest, skip)
+    except pa.ArrowInvalid as error:
+        column = _BAD_COLUMN.search(str(error))
+        raise BadNumber(frozenset({header.names[int(column[1])]} if column else header.numbers)) from error
+    table = table.unify_dictionaries().combine_chunks()
+    if marked:
+        table, uneven = table.slice(1), [place - 1 for place in uneven]
+    return {name: table.column(name).chunk(0) for name in header.names}, uneven
+
+
+def _read(
+    pieces: Sequence[bytes | memoryview],
+    header: FlowHeader,
+    as_text: Container[str],
+    longest: int,
+    skip: Callable[[csv.InvalidRow], str],
+) -> pa.Table:
+    return csv.read_csv(
+        pa.py_buffer(pieces[0]) if len(pieces) == 1 else pa.PythonFile(_Pieces(pieces), mode="r"),
         read_options=csv.ReadOptions(
             column_names=list(header.names), use_threads=False, block_size=max(_CHUNK_BYTES, longest)
         ),
@@ -52,10 +82,27 @@ def read_columns(
             column_types=_types(header, as_text), null_values=["-"], strings_can_be_null=True, check_utf8=False
         ),
     )
-    table = table.unify_dictionaries().combine_chunks()
-    if marked:
-        table, uneven = table.slice(1), [place - 1 for place in uneven]
-    return {name: table.column(name).chunk(0) for name in header.names}, uneven
+
+
+class _Pieces:
+    """A file of the pieces. Arrow asks for a few MB at a time; to join all of them costs more than to parse some."""
+
+    closed = False
+
+    def __init__(self, pieces: Sequence[bytes | memoryview]) -> None:
+        self._left = deque(memoryview(piece) for piece in pieces)
+
+    def read(self, size: int) -> bytes:
+        """The next ``size`` bytes, fewer at the end."""
+        found = []
+        while self._left and size:
+            piece = self._left.popleft()
+            if len(piece) > size:
+                self._left.appendleft(piece[size:])
+                piece = piece[:size]
+            found.append(piece)
+            size -= len(piece)
+        return b"".join(found)
 
 
 def _types(header: FlowHeader, as_text: Container[str]) -> dict[str, pa.DataType]:

@@ -7,9 +7,8 @@ those with other white space, without values, or that no record can have.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,7 @@ Lines = npt.NDArray[np.int64]
 
 _SPACE = np.uint8(ord(" "))
 _NEWLINE = np.uint8(ord("\n"))
-_PIECE = 1 << 18  # what fits in the processor's cache is fast
+_MANY = 1 << 12
 _APART = 0.01
 
 
@@ -73,9 +72,7 @@ class OddLines:
         control = finder.find(data)
         is_newline = data.take(control) == _NEWLINE
         block.know_lines(control[is_newline])
-        found = [control[~is_newline]]
-        if not block.data.isascii():
-            found.append(_places(data, partial(np.less, np.uint8(127))))
+        found = [control[~is_newline], block.beyond_ascii()]
         if careful:
             white = data <= _SPACE
             found += [np.flatnonzero(white[1:] & white[:-1]) + 1, np.flatnonzero(white[:1])]
@@ -102,22 +99,24 @@ class OddLines:
         return b" ".join(values) + b"\n" if values else b""
 
 
-def _places(data: npt.NDArray[np.uint8], is_one: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.bool_]]) -> Lines:
-    """The places of the characters that are one of those."""
-    found = [np.flatnonzero(is_one(data[start : start + _PIECE])) + start for start in range(0, len(data), _PIECE)]
-    return np.concatenate(found) if found else np.empty(0, np.int64)
+def _places(data: bytes, letter: bytes) -> Lines:
+    """The places of a letter. Looked for one by one, which is quick because it is rare, unless it is not."""
+    found, place = list[int](), data.find(letter)
+    while place >= 0:
+        if len(found) == _MANY:
+            return np.flatnonzero(np.frombuffer(data, np.uint8) == letter[0])
+        found.append(place)
+        place = data.find(letter, place + 1)
+    return np.array(found, np.int64)
 
 
 def hexadecimal(block: Block) -> Lines:
     """The lines with a value that begins with ``0x``, which Arrow takes for a number."""
     data = np.frombuffer(block.data, np.uint8)
-    found = []
-    for letter in (b"x", b"X"):
-        if letter in block.data:
-            places = _places(data, partial(np.equal, np.uint8(letter[0])))
-            # before the first byte is the last: a newline
-            found.append(places[(data[places - 1] == ord("0")) & (data[places - 2] <= _SPACE)])
-    return np.unique(block.line_ends.searchsorted(np.concatenate(found))) if found else np.empty(0, np.int64)
+    places = np.concatenate([_places(block.data, letter) for letter in (b"x", b"X")])
+    # before the first byte is the last: a newline
+    begin = places[(data[places - 1] == ord("0")) & (data[places - 2] <= _SPACE)]
+    return np.unique(block.line_ends.searchsorted(begin))
 
 
 def apart(block: Block, segments: Sequence[Segment]) -> list[Segment]:
@@ -138,8 +137,8 @@ def apart(block: Block, segments: Sequence[Segment]) -> list[Segment]:
 
 def join_lines(
     block: Block, segments: list[Segment], odd: OddLines
-) -> tuple[bytes | memoryview, Lines, list[tuple[int, Verdict]]]:
-    """The text of the segments, the lines that it has, and the lines refused at sight."""
+) -> tuple[list[bytes | memoryview], Lines, list[tuple[int, Verdict]]]:
+    """The text of the segments in pieces of whole lines, the lines that it has, and the lines refused at sight."""
     view = memoryview(block.data)
     pieces: list[bytes | memoryview] = []
     lines: list[Lines] = []
@@ -162,5 +161,4 @@ def join_lines(
                 pieces.append(rewritten)
                 lines.append(np.array([line]))
         keep(first, segment.last)
-    text = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    return text, np.concatenate(lines) if lines else np.empty(0, np.int64), refused
+    return pieces, np.concatenate(lines) if lines else np.empty(0, np.int64), refused

@@ -6,7 +6,7 @@ is judged again line by line, for the exact reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from vpclogs.parsing.blocks import Block, BlockResult
-from vpclogs.parsing.flow_csv import empty_texts, read_columns
+from vpclogs.parsing.flow_csv import BadNumber, empty_texts, read_columns
 from vpclogs.parsing.flow_header import FlowHeader, first_header, is_header, next_header
 from vpclogs.parsing.flow_lines import ControlFinder, Lines, OddLines, Segment, apart, join_lines
 from vpclogs.parsing.flow_rows import ROWS, make_rows, versions
@@ -160,10 +160,10 @@ class FlowTextParser:
     def _read(
         self, block: Block, header: FlowHeader, segments: list[Segment], odd: OddLines, *, exact: bool
     ) -> _Reading:
-        text, lines, refused = join_lines(block, segments, odd)
+        pieces, lines, refused = join_lines(block, segments, odd)
         if not len(lines):
             return _Reading(header, ROWS.empty_table(), lines, refused)
-        rows, uneven, bad = self._rows(text, header, exact=exact)
+        rows, uneven, bad = self._rows(pieces, header, exact=exact)
         kept = np.delete(lines, uneven) if uneven else lines
         reading = _Reading(header, rows, kept, refused)
         flagged = [*lines[uneven].tolist(), *kept[bad].tolist()]
@@ -181,19 +181,23 @@ class FlowTextParser:
                 raise _SpacesTooMany
         return reading
 
-    def _rows(self, text: bytes | memoryview, header: FlowHeader, *, exact: bool) -> tuple[pa.Table, list[int], Lines]:
+    def _rows(
+        self, pieces: Sequence[bytes | memoryview], header: FlowHeader, *, exact: bool
+    ) -> tuple[pa.Table, list[int], Lines]:
         """The rows, the places of the lines with more or fewer values, those of the other bad ones among the rest."""
-        as_text = header.numbers if exact else self._as_text
-        longest = self._limits.max_line_bytes + 1
-        try:
-            columns, uneven = read_columns(text, header, as_text, longest)
-            rows, marked = make_rows(header, columns, empty_texts(columns))
-        except pa.ArrowInvalid:  # names one bad number; more may follow, and the next block may have them too
-            columns, uneven = read_columns(text, header, header.numbers, longest)
-            rows, marked = make_rows(header, columns, empty_texts(columns))
-            self._as_text |= header.numbers.intersection(marked)
+        columns, uneven = self._read_columns(pieces, header, header.numbers if exact else self._as_text)
+        rows, marked = make_rows(header, columns, empty_texts(columns))
         bad = np.flatnonzero(np.logical_or.reduce(list(marked.values()))) if marked else np.empty(0, np.int64)
         return rows, uneven, bad
+
+    def _read_columns(
+        self, pieces: Sequence[bytes | memoryview], header: FlowHeader, as_text: frozenset[str]
+    ) -> tuple[dict[str, pa.Array], list[int]]:
+        try:
+            return read_columns(pieces, header, as_text, self._limits.max_line_bytes + 1)
+        except BadNumber as bad:  # more may follow, in the next block too
+            self._as_text |= bad.names
+        return self._read_columns(pieces, header, self._as_text)
 
 
 def _in_order(readings: list[_Reading]) -> tuple[pa.Table, Lines]:
