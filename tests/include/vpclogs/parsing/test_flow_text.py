@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.include.vpclogs.parsing.flow_fates import V2, V5, fates, text_fate, zipped
+from tests.include.vpclogs.parsing.flow_fates import V2, V5, fates, reference_fate, text_fate, zipped
 from vpclogs.parsing.driver import parse
 from vpclogs.parsing.model import ObjectEnd, ObjectInput, ObjectState, Parsed, ParseLimits
 from vpclogs.partitions import LogType
@@ -363,3 +363,30 @@ def test_bad_lines_keep_their_numbers_beyond_what_arrow_reads_at_a_time():
         4_901: many,
     }
     assert len(records[4_001 - 2][1]["interfaceId"]) == 3_001_004
+
+
+@pytest.mark.parametrize("every", [3, 997])
+def test_odd_lines_get_their_own_fate_whether_rare_or_common_in_more_text_than_is_read_at_a_time(every):
+    good = "2 123456789012 eni-{} 10.0.0.1 10.0.0.2 1 2 6 1 {} 1700000000 1700000060 ACCEPT OK"
+    lines = [good.format(number, number).encode() for number in range(30_000)]  # 3 MB
+    odd = [
+        good.format("1", "0x1F"),
+        good.format("1", "0X1F"),
+        good.replace("eni-", "0xeni").format("1", 1),
+        good.format("x" * 9, 1),
+        good.format("é", 1),
+        good.format("\0", 1),
+        good.format("1\t", 1),
+        good.format("1", "many"),
+        good.format("1", "1 1"),
+        good.replace("1700000060", "noon").format("1", 1),
+        good.replace(" 2 6 ", " 70000 6 ").format("1", 1),
+        good.format("1", str(2**64)),
+        "\x0b",
+    ]
+    kinds = [*(text.encode() for text in odd), good.encode() + b"\xff", V2.encode()]
+    for number, line in enumerate(range(0, len(lines), every)):
+        lines[line] = kinds[number % len(kinds)]
+    text = b"\n".join([V2.encode(), *lines])
+
+    assert text_fate(text) == reference_fate(text)
