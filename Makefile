@@ -27,7 +27,7 @@ demo-down: setup ## stop what the demo started; `rm -r var/demo` forgets its dat
 	@$(BIN)/python -m demo down
 
 test: setup ## the tests
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 test-all: setup ## the tests, with the long ones
 	@$(BIN)/python -m pytest -m '' $(TESTS)

@@ -90,7 +90,7 @@ class Block:
     def beyond_ascii(self) -> npt.NDArray[np.int64]:
         """Positions of the bytes that are not ASCII. Only pieces of the text that have some are looked at closely."""
         found = [np.empty(0, np.int64)]
-        for start in range(0, 0 if self.data.isascii() else len(self.data), _PIECE):
+        for start in range(0, len(self.data), _PIECE):
             piece = self.data[start : start + _PIECE]
             if not piece.isascii():
                 found.append(np.flatnonzero(np.frombuffer(piece, np.uint8) >= 0x80) + start)

@@ -145,7 +145,9 @@ def _plain(block: Block, at: Positions, kinds: npt.NDArray[np.uint8], odd: list[
     is_control = kinds < _SPACE
     if np.count_nonzero(is_control) > len(plain):
         odd = [*odd, at[is_control & (kinds != _NEWLINE)]]
-    for places in (*odd, block.beyond_ascii()):
+    if not block.data.isascii():
+        odd = [*odd, block.beyond_ascii()]
+    for places in odd:
         plain[np.searchsorted(block.line_ends, places)] = False
     return plain
 

@@ -25,11 +25,11 @@ _BAD_COLUMN = re.compile(r"In CSV column #([0-9]+): ")
 
 
 class BadNumber(Exception):
-    """Raised for a number that is none. ``names`` are the columns that may have such: one, if Arrow says which."""
+    """Raised for a number that is none, with the name of its column."""
 
-    def __init__(self, names: frozenset[str]) -> None:
-        super().__init__(", ".join(sorted(names)))
-        self.names = names
+    def __init__(self, column: str) -> None:
+        super().__init__(column)
+        self.column = column
 
 
 def read_columns(
@@ -57,8 +57,10 @@ def read_columns(
     try:
         table = _read(pieces, header, as_text, longest, skip)
     except pa.ArrowInvalid as error:
-        column = _BAD_COLUMN.search(str(error))
-        raise BadNumber(frozenset({header.names[int(column[1])]} if column else header.numbers)) from error
+        column = _BAD_COLUMN.match(str(error))
+        if column is None:
+            raise
+        raise BadNumber(header.names[int(column[1])]) from error
     table = table.unify_dictionaries().combine_chunks()
     if marked:
         table, uneven = table.slice(1), [place - 1 for place in uneven]

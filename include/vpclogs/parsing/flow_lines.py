@@ -17,15 +17,15 @@ from vpclogs.parsing.blocks import Block
 from vpclogs.parsing.flow_header import FlowHeader
 from vpclogs.parsing.flow_verdicts import Verdict
 
-__all__ = ["ControlFinder", "Lines", "OddLines", "Segment", "apart", "hexadecimal", "join_lines"]
+__all__ = ["ControlFinder", "Lines", "OddLines", "Segment", "apart", "join_lines"]
 
 Lines = npt.NDArray[np.int64]
 """Lines of a block, counted from 0."""
 
 _SPACE = np.uint8(ord(" "))
 _NEWLINE = np.uint8(ord("\n"))
-_MANY = 1 << 12
-_APART = 0.01
+_MANY = 1 << 12  # hits of a search one by one, until a search of everything is quicker
+_APART = 0.01  # of the lines: to put more of them back in order costs more than to read all numbers as text
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,9 @@ class OddLines:
         control = finder.find(data)
         is_newline = data.take(control) == _NEWLINE
         block.know_lines(control[is_newline])
-        found = [control[~is_newline], block.beyond_ascii()]
+        found = [control[~is_newline]]
+        if not _is_utf8(block.data):
+            found.append(block.beyond_ascii())
         if careful:
             white = data <= _SPACE
             found += [np.flatnonzero(white[1:] & white[:-1]) + 1, np.flatnonzero(white[:1])]
@@ -99,6 +101,14 @@ class OddLines:
         return b" ".join(values) + b"\n" if values else b""
 
 
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.isascii() or data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _places(data: bytes, letter: bytes) -> Lines:
     """The places of a letter. Looked for one by one, which is quick because it is rare, unless it is not."""
     found, place = list[int](), data.find(letter)
@@ -110,7 +120,7 @@ def _places(data: bytes, letter: bytes) -> Lines:
     return np.array(found, np.int64)
 
 
-def hexadecimal(block: Block) -> Lines:
+def _hexadecimal(block: Block) -> Lines:
     """The lines with a value that begins with ``0x``, which Arrow takes for a number."""
     data = np.frombuffer(block.data, np.uint8)
     places = np.concatenate([_places(block.data, letter) for letter in (b"x", b"X")])
@@ -121,7 +131,7 @@ def hexadecimal(block: Block) -> Lines:
 
 def apart(block: Block, segments: Sequence[Segment]) -> list[Segment]:
     """The segments with the lines to be read exactly in segments of their own; if those are many, all are exact."""
-    lines = hexadecimal(block).tolist()
+    lines = _hexadecimal(block).tolist()
     if len(lines) > _APART * len(block.line_ends):
         return [replace(segment, exact=True) for segment in segments]
     pieces = []

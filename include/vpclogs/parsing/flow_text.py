@@ -23,6 +23,7 @@ from vpclogs.parsing.model import ObjectUnreadable, ParseLimits
 
 __all__ = ["FlowTextParser"]
 
+_NUMBERS_TRIED = 2  # readings of a block that find a bad number, before all its numbers are read as text
 _first_header = lru_cache(maxsize=256)(first_header)  # the objects of one flow log share theirs
 
 
@@ -193,11 +194,14 @@ class FlowTextParser:
     def _read_columns(
         self, pieces: Sequence[bytes | memoryview], header: FlowHeader, as_text: frozenset[str]
     ) -> tuple[dict[str, pa.Array], list[int]]:
-        try:
-            return read_columns(pieces, header, as_text, self._limits.max_line_bytes + 1)
-        except BadNumber as bad:  # more may follow, in the next block too
-            self._as_text |= bad.names
-        return self._read_columns(pieces, header, self._as_text)
+        longest = self._limits.max_line_bytes + 1
+        for _ in range(_NUMBERS_TRIED):
+            try:
+                return read_columns(pieces, header, as_text, longest)
+            except BadNumber as bad:  # more may follow, in the next block too
+                self._as_text |= {bad.column}
+                as_text = self._as_text
+        return read_columns(pieces, header, header.numbers, longest)
 
 
 def _in_order(readings: list[_Reading]) -> tuple[pa.Table, Lines]:
