@@ -7,6 +7,7 @@ only for the lines that need them.
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
@@ -87,13 +88,19 @@ class Block:
         shift = np.array([p.first_line for p in self.parts], np.int64) - self.part_lines[:-1]
         return np.arange(len(self.line_ends)) + np.repeat(shift, np.diff(self.part_lines))
 
-    def beyond_ascii(self) -> npt.NDArray[np.int64]:
-        """Positions of the bytes that are not ASCII. Only pieces of the text that have some are looked at closely."""
+    def beyond_ascii(self, *, but_utf8: bool = False) -> npt.NDArray[np.int64]:
+        """Positions of bytes that are not ASCII: of all, or ``but_utf8`` of those near to something that is not UTF-8.
+
+        Looked for piece by piece: whole blocks would not stay in the processor's cache.
+        """
         found = [np.empty(0, np.int64)]
-        for start in range(0, len(self.data), _PIECE):
+        start = 0
+        while start < len(self.data):
             piece = self.data[start : start + _PIECE]
-            if not piece.isascii():
+            good = len(piece) if piece.isascii() else _utf8_bytes(piece) if but_utf8 else 0
+            if not good:
                 found.append(np.flatnonzero(np.frombuffer(piece, np.uint8) >= 0x80) + start)
+            start += good or len(piece)
         return np.concatenate(found)
 
     def only(self, ordinal: int) -> Block:
@@ -125,6 +132,14 @@ class Block:
             start=start,
             end=start + last - first,
         )
+
+
+def _utf8_bytes(text: bytes) -> int:
+    """How many bytes of the text are UTF-8, less a letter that its end cuts; 0 if it is not UTF-8."""
+    try:
+        return codecs.utf_8_decode(text, "strict", False)[1]
+    except UnicodeDecodeError:
+        return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,14 +17,14 @@ import pyarrow.compute as pc
 from vpclogs.parsing.flow_verdicts import LATEST_SECOND, is_account, is_null, judge_value, largest
 from vpclogs.schemas.model import TIMESTAMP, Field
 
-__all__ = ["TEXT", "Mask", "codes_of", "convert", "from_codes", "merged", "numpy_of", "recode"]
+__all__ = ["MAX_DIGITS", "TEXT", "Mask", "codes_of", "convert", "from_codes", "merged", "numpy_of", "recode"]
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 """How texts are held: few of them are distinct, and Parquet keeps the dictionary as it is."""
 
 Mask = npt.NDArray[np.bool_]
 
-_MAX_DIGITS = 19  # so many always fit in 64 bits
+MAX_DIGITS = 19  # so many always fit in 64 bits
 _NO_NUMBER = "x"  # stands for a text that is too long to be a number
 _ZERO = np.uint8(ord("0"))
 
@@ -94,10 +94,10 @@ def _numbers(field: Field, column: pa.Array, bad: Mask | None = None) -> tuple[p
 def _digits(texts: pa.StringArray) -> tuple[pa.UInt64Array, Mask | None]:
     """Distinct texts to numbers; null where a text is anything but digits that fit in 64 bits."""
     offsets = _offsets(texts)
-    long = np.diff(offsets) > _MAX_DIGITS
+    long = np.diff(offsets) > MAX_DIGITS
     if long.any():
         stripped = [text.lstrip("0") or "0" for text in texts.filter(pa.array(long)).to_pylist()]
-        short = [text if len(text) <= _MAX_DIGITS else _NO_NUMBER for text in stripped]
+        short = [text if len(text) <= MAX_DIGITS else _NO_NUMBER for text in stripped]
         texts = pc.replace_with_mask(texts, pa.array(long), pa.array(short, pa.string()))
         offsets = _offsets(texts)
     characters = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[offsets[0] : offsets[-1]]

@@ -7,29 +7,20 @@ and no white space but single spaces and newlines comes here (`vpclogs.parsing.f
 
 from __future__ import annotations
 
-import re
 from collections import deque
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as csv
 
-from vpclogs.parsing.flow_columns import TEXT, Mask, codes_of
+from vpclogs.parsing.flow_columns import MAX_DIGITS, TEXT, Mask, codes_of
 from vpclogs.parsing.flow_header import FlowHeader
 
-__all__ = ["BadNumber", "empty_texts", "read_columns"]
+__all__ = ["empty_texts", "not_numbers", "read_columns"]
 
 _CHUNK_BYTES = 2 << 20  # what Arrow tokenises stays in the processor's cache until it is converted
 _BOM = b"\xef\xbb\xbf"
-_BAD_COLUMN = re.compile(r"In CSV column #([0-9]+): ")
-
-
-class BadNumber(Exception):
-    """Raised for a number that is none, with the name of its column."""
-
-    def __init__(self, column: str) -> None:
-        super().__init__(column)
-        self.column = column
 
 
 def read_columns(
@@ -42,7 +33,7 @@ def read_columns(
     than ``longest`` bytes, its newline included.
 
     Raises:
-        BadNumber: a number that is read as such is none.
+        pyarrow.ArrowInvalid: a number that is read as such is none.
     """
     uneven: list[int] = []
 
@@ -54,13 +45,7 @@ def read_columns(
     marked = bytes(pieces[0][:3]) == _BOM
     if marked:
         pieces = [b" ".join([b"-"] * len(header.names)) + b"\n", *pieces]
-    try:
-        table = _read(pieces, header, as_text, longest, skip)
-    except pa.ArrowInvalid as error:
-        column = _BAD_COLUMN.match(str(error))
-        if column is None:
-            raise
-        raise BadNumber(header.names[int(column[1])]) from error
+    table = _read(pieces, header, as_text, longest, skip)
     table = table.unify_dictionaries().combine_chunks()
     if marked:
         table, uneven = table.slice(1), [place - 1 for place in uneven]
@@ -109,6 +94,17 @@ class _Pieces:
 
 def _types(header: FlowHeader, as_text: Container[str]) -> dict[str, pa.DataType]:
     return {name: pa.uint64() if name in header.numbers and name not in as_text else TEXT for name in header.names}
+
+
+def not_numbers(columns: Mapping[str, pa.Array], names: Iterable[str]) -> frozenset[str]:
+    """Those of the columns, read as texts, that Arrow might refuse to read as numbers."""
+    texts = {name: columns[name].dictionary for name in names}
+    return frozenset(
+        name
+        for name, distinct in texts.items()
+        if not pc.all(pc.ascii_is_decimal(distinct)).as_py()
+        or (pc.max(pc.binary_length(distinct)).as_py() or 0) > MAX_DIGITS
+    )
 
 
 def empty_texts(columns: Mapping[str, pa.Array]) -> dict[str, Mask]:

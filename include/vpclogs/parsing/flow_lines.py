@@ -72,9 +72,7 @@ class OddLines:
         control = finder.find(data)
         is_newline = data.take(control) == _NEWLINE
         block.know_lines(control[is_newline])
-        found = [control[~is_newline]]
-        if not _is_utf8(block.data):
-            found.append(block.beyond_ascii())
+        found = [control[~is_newline], block.beyond_ascii(but_utf8=True)]
         if careful:
             white = data <= _SPACE
             found += [np.flatnonzero(white[1:] & white[:-1]) + 1, np.flatnonzero(white[:1])]
@@ -99,14 +97,6 @@ class OddLines:
             return Verdict("invalid_utf8", None, f"byte {error.start} of the line is not UTF-8: {error.reason}")
         values = text.split()
         return b" ".join(values) + b"\n" if values else b""
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.isascii() or data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _places(data: bytes, letter: bytes) -> Lines:

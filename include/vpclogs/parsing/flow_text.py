@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from vpclogs.parsing.blocks import Block, BlockResult
-from vpclogs.parsing.flow_csv import BadNumber, empty_texts, read_columns
+from vpclogs.parsing.flow_csv import empty_texts, not_numbers, read_columns
 from vpclogs.parsing.flow_header import FlowHeader, first_header, is_header, next_header
 from vpclogs.parsing.flow_lines import ControlFinder, Lines, OddLines, Segment, apart, join_lines
 from vpclogs.parsing.flow_rows import ROWS, make_rows, versions
@@ -23,7 +23,6 @@ from vpclogs.parsing.model import ObjectUnreadable, ParseLimits
 
 __all__ = ["FlowTextParser"]
 
-_NUMBERS_TRIED = 2  # readings of a block that find a bad number, before all its numbers are read as text
 _first_header = lru_cache(maxsize=256)(first_header)  # the objects of one flow log share theirs
 
 
@@ -195,13 +194,12 @@ class FlowTextParser:
         self, pieces: Sequence[bytes | memoryview], header: FlowHeader, as_text: frozenset[str]
     ) -> tuple[dict[str, pa.Array], list[int]]:
         longest = self._limits.max_line_bytes + 1
-        for _ in range(_NUMBERS_TRIED):
-            try:
-                return read_columns(pieces, header, as_text, longest)
-            except BadNumber as bad:  # more may follow, in the next block too
-                self._as_text |= {bad.column}
-                as_text = self._as_text
-        return read_columns(pieces, header, header.numbers, longest)
+        try:
+            return read_columns(pieces, header, as_text, longest)
+        except pa.ArrowInvalid:  # says so of one number, after all was read; the next block may have bad ones too
+            columns, uneven = read_columns(pieces, header, header.numbers, longest)
+            self._as_text |= not_numbers(columns, header.numbers)
+            return columns, uneven
 
 
 def _in_order(readings: list[_Reading]) -> tuple[pa.Table, Lines]:
