@@ -147,7 +147,7 @@ def compare(report: Report, data: Data, pairs: int, peers: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--records", type=int, default=1_000_000, help="records per file (default 1,000,000)")
-    parser.add_argument("--pairs", type=int, default=3, help="A B pairs per ratio (default 3)")
+    parser.add_argument("--pairs", type=int, default=7, help="A B pairs per ratio (default 7)")
     parser.add_argument("--no-peers", action="store_true", help="leave the wider comparison out")
     arguments = parser.parse_args()
     report = Report()
