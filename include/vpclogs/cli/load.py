@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from vpclogs.cli.progress import progress
 from vpclogs.cli.ranges import add_range, wanted
-from vpclogs.cli.terminal import Subparsers, complain, many, megabytes, say
+from vpclogs.cli.terminal import Subparsers, complain, many, size_text, say
 from vpclogs.errors import VpcLogsError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def stage_all(
     objects = ledger.manifests.latest(run_key).objects
     if not objects:
         return
-    size = megabytes(sum(item.size for item in objects))
+    size = size_text(sum(item.size for item in objects))
     say(f"{many(len(objects), 'object')} to load, {size}, {many(len(batches), 'batch', 'batches')}")
     with progress(len(objects)) as advance:
         for batch in batches:

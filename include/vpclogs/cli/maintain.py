@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.cli.ranges import add_log_type, day
-from vpclogs.cli.terminal import Subparsers, UsageError, complain, many, megabytes, say, tell
+from vpclogs.cli.terminal import Subparsers, UsageError, complain, many, size_text, say, tell
 from vpclogs.errors import VpcLogsError
 from vpclogs.partitions import LogType
 from vpclogs.upkeep.steps import STEPS
@@ -129,7 +129,7 @@ def _pruned(done: Mapping[str, Any], would: str) -> list[str]:
 
 
 def _cleaned(done: Mapping[str, Any], would: str) -> list[str]:
-    return [f"{many(done['files'], 'file')}, {megabytes(done['bytes'])}, {would}deleted"]
+    return [f"{many(done['files'], 'file')}, {size_text(done['bytes'])}, {would}deleted"]
 
 
 _LINES = {"retire": _retired, "compact": _compacted, "expire": _expired, "prune": _pruned, "clean_up": _cleaned}

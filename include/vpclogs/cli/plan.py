@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vpclogs.cli.ranges import add_range, wanted
-from vpclogs.cli.terminal import Subparsers, complain, many, megabytes, print_table, say
+from vpclogs.cli.terminal import Subparsers, complain, many, size_text, print_table, say
 
 if TYPE_CHECKING:
     from vpclogs.objects import LogObject
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print_table(["partition", "objects", "bytes"], _by_partition(objects))
     partitions = many(len({item.partition for item in objects}), "partition")
-    size = megabytes(sum(item.size for item in objects))
+    size = size_text(sum(item.size for item in objects))
     say(
         f"{partitions}, {many(len(objects), 'object')} to load of {found.listed} listed, {size}, "
         f"{many(len(batches), 'batch', 'batches')}"

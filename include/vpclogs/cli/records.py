@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from msgspec.json import Encoder
 
-from vpclogs.cli.terminal import complain, megabytes, say
+from vpclogs.cli.terminal import complain, size_text, say
 from vpclogs.parsing import ObjectEnd, ObjectState, Parsed, Refused
 from vpclogs.reasons import REASONS
 
@@ -122,7 +122,7 @@ class Report:
         files = ", ".join(f"{count} {state}" for state, count in self._states.items()) or "none to its end"
         if self.full:
             say(f"stopped after {output.rows} good records (--limit)")
-        say(f"files: {files}; {megabytes(self._raw_bytes)} decompressed")
+        say(f"files: {files}; {size_text(self._raw_bytes)} decompressed")
         say(f"records: {output.rows + refused} = {output.rows} good + {refused} refused")
         for reason, count in output.reasons.most_common():
             say(f"  {count} {reason}: {REASONS[reason].meaning if reason in REASONS else ''}")

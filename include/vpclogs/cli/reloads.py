@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from vpclogs.cli.terminal import UsageError, complain, many, megabytes, print_table, say
+from vpclogs.cli.terminal import UsageError, complain, many, size_text, print_table, say
 from vpclogs.errors import ConfigError, InvalidPartition, VpcLogsError
 from vpclogs.partitions import LogType, Partition
 
@@ -123,7 +123,7 @@ def show_plan(plan: BackfillPlan) -> None:
     print_table(["partition", "state", "objects", "not loaded", "bytes"], rows)
     say(
         f"{many(len(plan.work), 'partition')} to reload, {plan.done} left out as complete; "
-        f"{many(plan.objects, 'object')}, {megabytes(plan.bytes)}, {many(plan.batches, 'batch', 'batches')}"
+        f"{many(plan.objects, 'object')}, {size_text(plan.bytes)}, {many(plan.batches, 'batch', 'batches')}"
     )
     say(f"S3 requests of the runs: about {plan.requests_to_list} to list, {plan.requests_to_read} to read")
     for failure in plan.failures:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from vpclogs.cli.ranges import add_log_type
 from vpclogs.cli.reloads import parse_budget, parse_keys, reload_here, within_budget
-from vpclogs.cli.terminal import Subparsers, UsageError, complain, many, megabytes, print_table, say
+from vpclogs.cli.terminal import Subparsers, UsageError, complain, many, size_text, print_table, say
 from vpclogs.errors import VpcLogsError
 from vpclogs.partitions import LogType, Partition
 
@@ -91,7 +91,7 @@ def _plan_reloads(pipeline: Pipeline, partitions: Sequence[Partition]) -> Backfi
     plan = plan_reloads(pipeline, partitions)
     say(
         f"{many(len(partitions), 'partition')} must be read from S3 again: {many(plan.objects, 'object')}, "
-        f"{megabytes(plan.bytes)} (--no-reload leaves that out)"
+        f"{size_text(plan.bytes)} (--no-reload leaves that out)"
     )
     return plan
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.cli.ranges import add_log_type, day
-from vpclogs.cli.terminal import Subparsers, UsageError, megabytes, print_table, say, tell
+from vpclogs.cli.terminal import Subparsers, UsageError, size_text, print_table, say, tell
 from vpclogs.errors import InvalidPartition
 from vpclogs.partitions import LogType, Partition
 
@@ -104,7 +104,7 @@ def _details(status: PartitionStatus) -> Iterator[str]:
         yield f"  last changed {_time(status.updated_at)} by the run {status.run_key}"
     parts = (f"{getattr(count, name)} {name}" for name in _OBJECTS[1:])
     yield f"  objects: {count.listed} listed = {' + '.join(parts)}"
-    yield f"  bytes: {megabytes(count.bytes_listed)} listed, {megabytes(count.bytes_settled)} settled"
+    yield f"  bytes: {size_text(count.bytes_listed)} listed, {size_text(count.bytes_settled)} settled"
     yield f"  records: {count.rows} rows, {count.quarantined} quarantined"
     if count.pending_since is not None:
         yield f"  the oldest pending object has been in S3 since {_time(count.pending_since)}"

@@ -18,7 +18,7 @@ __all__ = [
     "UsageError",
     "complain",
     "many",
-    "megabytes",
+    "size_text",
     "outside",
     "plain",
     "print_table",
@@ -65,9 +65,9 @@ def complain(text: str) -> None:
     say(f"vpclogs: {text}")
 
 
-def megabytes(count: int) -> str:
-    """Bytes for people: ``12.3 MB``."""
-    return f"{count / 1e6:,.1f} MB"
+def size_text(count: int) -> str:
+    """Bytes for people: ``12.3 MB``, or ``5,120 bytes`` if they are few."""
+    return f"{count / 1e6:,.1f} MB" if count >= 50_000 else f"{count:,} bytes"
 
 
 def many(count: int, thing: str, things: str = "") -> str:

@@ -48,7 +48,7 @@ def test_a_dry_run_says_what_would_be_done(loaded):
     done = loaded.vpclogs("maintain", "--dry-run")
 
     assert done.returncode == 0, done.stderr
-    assert "clean_up: 0 files, 0.0 MB, would be deleted" in done.stdout
+    assert "clean_up: 0 files, 0 bytes, would be deleted" in done.stdout
     assert "reconciled" not in done.stdout
 
 
