@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from vpclogs.cli.progress import progress
 from vpclogs.cli.ranges import add_range, wanted
-from vpclogs.cli.terminal import Subparsers, complain, many, size_text, say
+from vpclogs.cli.terminal import Subparsers, complain, many, say, size_text
 from vpclogs.errors import VpcLogsError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.cli.ranges import add_log_type, day
-from vpclogs.cli.terminal import Subparsers, UsageError, complain, many, size_text, say, tell
+from vpclogs.cli.terminal import Subparsers, UsageError, complain, many, say, size_text, tell
 from vpclogs.errors import VpcLogsError
 from vpclogs.partitions import LogType
 from vpclogs.upkeep.steps import STEPS

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vpclogs.cli.ranges import add_range, wanted
-from vpclogs.cli.terminal import Subparsers, complain, many, size_text, print_table, say
+from vpclogs.cli.terminal import Subparsers, complain, many, print_table, say, size_text
 
 if TYPE_CHECKING:
     from vpclogs.objects import LogObject

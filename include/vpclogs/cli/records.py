@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from msgspec.json import Encoder
 
-from vpclogs.cli.terminal import complain, size_text, say
+from vpclogs.cli.terminal import complain, say, size_text
 from vpclogs.parsing import ObjectEnd, ObjectState, Parsed, Refused
 from vpclogs.reasons import REASONS
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from vpclogs.cli.terminal import UsageError, complain, many, size_text, print_table, say
+from vpclogs.cli.terminal import UsageError, complain, many, print_table, say, size_text
 from vpclogs.errors import ConfigError, InvalidPartition, VpcLogsError
 from vpclogs.partitions import LogType, Partition
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from vpclogs.cli.ranges import add_log_type
 from vpclogs.cli.reloads import parse_budget, parse_keys, reload_here, within_budget
-from vpclogs.cli.terminal import Subparsers, UsageError, complain, many, size_text, print_table, say
+from vpclogs.cli.terminal import Subparsers, UsageError, complain, many, print_table, say, size_text
 from vpclogs.errors import VpcLogsError
 from vpclogs.partitions import LogType, Partition
 

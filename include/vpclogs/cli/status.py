@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.cli.ranges import add_log_type, day
-from vpclogs.cli.terminal import Subparsers, UsageError, size_text, print_table, say, tell
+from vpclogs.cli.terminal import Subparsers, UsageError, print_table, say, size_text, tell
 from vpclogs.errors import InvalidPartition
 from vpclogs.partitions import LogType, Partition
 
