@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from vpclogs.sources import Source
 
-__all__ = ["Listing", "ListingFailure", "discover"]
+__all__ = ["LeftOut", "Listing", "ListingFailure", "discover", "left_out_scopes"]
 
 _ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}  # GLACIER_IR can be read at once
 
@@ -58,6 +58,21 @@ class ListingFailure:
     day: date | None = None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class LeftOut:
+    """A VPC (or, for flow logs, a region: no ``scope``) that the source's list of regions leaves out."""
+
+    source: str
+    account: str
+    region: str
+    scope: str
+
+    @property
+    def label(self) -> str:
+        """The place, for people."""
+        return " ".join(filter(None, [self.account, self.region, self.scope]))
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """All objects of the days, sorted by key; ``requests`` counts the pages asked for."""
@@ -65,6 +80,7 @@ class Listing:
     objects: tuple[LogObject, ...]
     failures: tuple[ListingFailure, ...]
     requests: int
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(slots=True)
@@ -74,6 +90,7 @@ class _Visit:
     next: list[_Step] = field(default_factory=list)
     objects: list[LogObject] = field(default_factory=list)
     failures: list[ListingFailure] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
     requests: int = 0
 
 
@@ -87,6 +104,17 @@ class _Step:
     day: date | None = None
 
 
+def left_out_scopes(source: Source, known_scopes: Mapping[tuple[str, str], str]) -> list[LeftOut]:
+    """Return the known VPCs of a DNS source's accounts that its list of regions leaves out, sorted."""
+    if source.log_type is not LogType.VPC_DNS:
+        return []
+    return sorted(
+        LeftOut(source.name, account, region, scope)
+        for (account, scope), region in known_scopes.items()
+        if region != UNKNOWN_REGION and source.covers_account(account) and not source.covers_region(region)
+    )
+
+
 def discover(
     client: S3Client,
     source: Source,
@@ -94,18 +122,18 @@ def discover(
     *,
     account: str | None = None,
     region: str | None = None,
-    known_scopes: Mapping[str, str] | None = None,
+    known_scopes: Mapping[tuple[str, str], str] | None = None,
     threads: int = 16,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Listing:
     """List the objects that ``source`` has under the given path days.
 
-    ``account`` and ``region`` narrow it to one of each. ``known_scopes`` maps VPC ids
-    to regions: DNS objects of such a VPC get the region, and are not listed if it is
-    not wanted; other DNS objects are listed with region None. A key that fits no
-    layout becomes an object with problem ``key_layout``.
+    ``account`` and ``region`` narrow it to one of each. ``known_scopes`` maps pairs of
+    account and VPC id to regions: DNS objects of such a VPC get the region, and are not
+    listed if it is not wanted; other DNS objects are listed with region None. A key that
+    fits no layout becomes an object with problem ``key_layout``.
     """
-    known = {scope: name for scope, name in (known_scopes or {}).items() if name != UNKNOWN_REGION}
+    known = {place: name for place, name in (known_scopes or {}).items() if name != UNKNOWN_REGION}
     walk = _Walk(client, source, sorted(set(days)), account, region, known, sleep)
     total, results, running = _Visit(), SimpleQueue[Future[_Visit]](), 0
     pool = ThreadPoolExecutor(threads, thread_name_prefix="list")
@@ -120,12 +148,14 @@ def discover(
             total.next = visit.next
             total.objects += visit.objects
             total.failures += visit.failures
+            total.left_out += visit.left_out
             total.requests += visit.requests
     finally:
         pool.shutdown(cancel_futures=True)
     failures = sorted(total.failures, key=lambda f: (f.account or "", f.region or "", f.day or date.min, f.detail))
     # Servers differ in the order of their listings (UTF-8 bytes at AWS, by folder elsewhere).
-    return Listing(tuple(sorted(total.objects, key=lambda o: o.key)), tuple(failures), total.requests)
+    objects = sorted(total.objects, key=lambda o: o.key)
+    return Listing(tuple(objects), tuple(failures), total.requests, tuple(sorted(total.left_out)))
 
 
 def _attempt(step: _Step) -> _Visit:
@@ -145,7 +175,7 @@ class _Walk:
     days: Sequence[date]
     account: str | None
     region: str | None
-    known_scopes: Mapping[str, str]
+    known_scopes: Mapping[tuple[str, str], str]
     sleep: Callable[[float], None]
 
     def root(self, visit: _Visit) -> None:
@@ -175,8 +205,10 @@ class _Walk:
             folder = read_scope_folder(parent, name, self.source.log_type)
             if folder is None:
                 continue
-            region = folder.region or self.known_scopes.get(folder.vpc)
-            if region is None or self._wants(region):
+            region = folder.region or self.known_scopes.get((folder.account, folder.vpc))
+            if region is not None and not self.source.covers_region(region):
+                visit.left_out.append(LeftOut(self.source.name, folder.account, region, folder.vpc))
+            elif region is None or self.region in (None, region):
                 for day in self.days:
                     visit.next.append(_Step(partial(self.objects, folder, region, day), folder.account, region, day))
 
@@ -196,9 +228,6 @@ class _Walk:
     def _add_account(self, folder: AccountFolder, visit: _Visit) -> None:
         if self.source.covers_account(folder.account) and self.account in (None, folder.account):
             visit.next.append(_Step(partial(self.scopes, folder), folder.account))
-
-    def _wants(self, region: str) -> bool:
-        return self.source.covers_region(region) and self.region in (None, region)
 
     def _object(self, entry: ObjectTypeDef, folder: ScopeFolder, region: str | None, day: date) -> LogObject:
         placed = parse_key(entry["Key"], self.source.prefix, self.source.log_type)

@@ -21,7 +21,7 @@ from vpclogs.s3_reading import ObjectReader
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["PART_BYTES", "fetch", "learn_region", "read_head"]
+__all__ = ["PART_BYTES", "NamedRegion", "fetch", "learn_region", "read_head"]
 
 PART_BYTES = 8 << 20
 """How much of an object one request asks for."""
@@ -156,16 +156,25 @@ def read_head(
     return ObjectReader(client, requester_pays=requester_pays, sleep=sleep).read(item, 0, min(n_bytes, item.size))
 
 
+@dataclass(frozen=True, slots=True)
+class NamedRegion:
+    """The region and account that a record of a DNS object names; ``key`` is the object's."""
+
+    region: str
+    account: str
+    key: str
+
+
 def learn_region(
     client: S3Client,
     items: Sequence[LogObject],
     *,
     requester_pays: bool = False,
     sleep: Callable[[float], None] | None = None,
-) -> str | None:
-    """The region of the VPC whose DNS objects these are, from the first record that names one.
+) -> NamedRegion | None:
+    """Return the region of the VPC whose DNS objects these are, from the first record that names one.
 
-    Looks into the heads of a few objects; None if none of them tells.
+    Looks into the heads of a few objects; None if none of them names a region.
     """
     for item in items[:_HEAD_TRIES]:
         try:
@@ -173,8 +182,8 @@ def learn_region(
         except S3RequestError:
             continue  # whoever loads the object will meet and report it
         for line in _raw_head(head).split(b"\n"):
-            if region := _region_of(line):
-                return region
+            if named := _named_in(line, item.key):
+                return named
     return None
 
 
@@ -186,10 +195,14 @@ def _raw_head(head: bytes) -> bytes:
         return b""
 
 
-def _region_of(line: bytes) -> str | None:
+def _named_in(line: bytes, key: str) -> NamedRegion | None:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    region = record.get("region") if isinstance(record, dict) else None
-    return region if isinstance(region, str) and re.fullmatch(REGION, region) else None
+    if not isinstance(record, dict):
+        return None
+    region, account = record.get("region"), record.get("account_id")
+    if not isinstance(region, str) or not re.fullmatch(REGION, region):
+        return None
+    return NamedRegion(region, account if isinstance(account, str) else "", key)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from vpclogs.discovery import Listing, discover
+from vpclogs.discovery import LeftOut, Listing, discover
 from vpclogs.errors import VpcLogsError
-from vpclogs.fetching import learn_region
+from vpclogs.fetching import NamedRegion, learn_region
 from vpclogs.ledger import Ledger
 from vpclogs.manifests import ListingFailure
 from vpclogs.objects import LogObject
@@ -27,7 +28,8 @@ __all__ = ["Survey", "look_back", "started", "survey"]
 class Survey:
     """``listed`` counts all objects seen, ``objects`` are those to load, with their regions; ``requests``
     counts the pages listed. ``vanished`` are the ledger's ids of objects that waited to be loaded and that
-    S3 no longer lists. ``last_day`` is the last day that was listed, unless only a part of it was."""
+    S3 no longer lists. ``last_day`` is the last day that was listed, unless only a part of it was.
+    ``left_out`` are the places that the sources' lists of regions leave out."""
 
     objects: tuple[LogObject, ...]
     failures: tuple[ListingFailure, ...]
@@ -35,6 +37,7 @@ class Survey:
     requests: int
     vanished: tuple[int, ...] = ()
     last_day: date | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
     def listed_until(self, now: datetime) -> datetime | None:
         """Until when all that was delivered has been looked at; `now` is the time of the listing."""
@@ -72,6 +75,7 @@ def survey(
     objects: list[LogObject] = []
     failures: list[ListingFailure] = []
     vanished: list[int] = []
+    left_out: set[LeftOut] = set()
     listed = requests = 0
     known = ledger.objects.known_scopes()
     for source in sources:
@@ -89,40 +93,52 @@ def survey(
             waiting = ledger.objects.unsettled(source.name, days(source), account=account, region=region)
             vanished += [row.id for row in waiting if row.identity not in seen]
         requests += listing.requests
-        found = _with_regions(listing.objects, client, ledger, requester_pays=source.requester_pays)
+        found = _with_regions(listing.objects, client, ledger, requester_pays=source.requester_pays, threads=threads)
         wanted = [o for o in found if source.covers_region(o.region or "") or o.region == UNKNOWN_REGION]
+        kept = {(o.account, o.scope) for o in wanted}
+        left_out.update(listing.left_out)
+        left_out.update(
+            LeftOut(source.name, o.account, o.region or "", o.scope) for o in found if (o.account, o.scope) not in kept
+        )
         wanted = [o for o in wanted if region in (None, o.region)]
         listed += len(wanted)
         objects += wanted if all_objects else ledger.objects.new(wanted)
     last_day = None
     if all_sources and account is None and region is None:
         last_day = max((day for source in sources for day in days(source)), default=None)
-    return Survey(tuple(objects), tuple(failures), listed, requests, tuple(vanished), last_day)
+    found_all = Survey(tuple(objects), tuple(failures), listed, requests, tuple(vanished), last_day)
+    return replace(found_all, left_out=tuple(sorted(left_out)))
 
 
 def _with_regions(
-    listed: Sequence[LogObject], client: S3Client, ledger: Ledger, *, requester_pays: bool
+    listed: Sequence[LogObject], client: S3Client, ledger: Ledger, *, requester_pays: bool, threads: int
 ) -> list[LogObject]:
-    """The objects with the regions of their VPCs, learned from a record where nobody knows them yet.
+    """Return the objects with the regions of their VPCs, read from a record where they are not known yet.
 
-    A VPC none of whose objects can be read has the region ``unknown`` until one can.
+    A VPC none of whose objects can be read has the region ``unknown`` until one can. A
+    region is remembered only if the record names the folder's account: records of a VPC
+    that another account shares are placed by what they say, and read anew each time.
     """
     unplaced: defaultdict[tuple[str, str], list[LogObject]] = defaultdict(list)
     for item in listed:
         if item.region is None:
             unplaced[item.account, item.scope].append(item)
-    regions: Mapping[tuple[str, str], str] = ledger.objects.regions(unplaced)
-    learned = dict(regions)
-    for (account, scope), items in unplaced.items():
-        if (account, scope) in learned:
-            continue
+    regions = ledger.objects.regions(unplaced)
+    strange = [place for place in unplaced if place not in regions]
+
+    def read(place: tuple[str, str]) -> NamedRegion | None:
         # newest first: it is the likeliest to be there still
-        readable = sorted((o for o in items if o.problem is None), key=lambda o: o.last_modified, reverse=True)
-        region = learn_region(client, readable, requester_pays=requester_pays)
-        learned[account, scope] = region or UNKNOWN_REGION
-        if region:
-            ledger.objects.learn_region(account, scope, region, learned_from=readable[0].key)
-    return [replace(o, region=learned[o.account, o.scope]) if o.region is None else o for o in listed]
+        readable = sorted(
+            (o for o in unplaced[place] if o.problem is None), key=lambda o: o.last_modified, reverse=True
+        )
+        return learn_region(client, readable, requester_pays=requester_pays)
+
+    with ThreadPoolExecutor(threads, thread_name_prefix="region") as pool:
+        for place, named in zip(strange, pool.map(read, strange), strict=True):
+            regions[place] = named.region if named else UNKNOWN_REGION
+            if named and named.account == place[0]:
+                ledger.objects.learn_region(*place, named.region, learned_from=named.key)
+    return [replace(o, region=regions[o.account, o.scope]) if o.region is None else o for o in listed]
 
 
 def _failures(listing: Listing, source: Source) -> list[ListingFailure]:

@@ -165,6 +165,11 @@ class Source(_Frozen):
         """Whether this source reads `region`."""
         return self.regions.covers(region)
 
+    @property
+    def narrows_regions(self) -> bool:
+        """Whether this source leaves out any region."""
+        return self.regions != RegionFilter()
+
     def overlaps(self, other: Source) -> bool:
         """Whether an object could belong to both: it would be loaded twice."""
         mine, theirs = (self.bucket, self.prefix, self.log_type), (other.bucket, other.prefix, other.log_type)

@@ -15,12 +15,13 @@ from pyiceberg.io import load_file_io
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from vpclogs.cli.terminal import many
+from vpclogs.cli.terminal import many, shortened_list
 from vpclogs.clients import client_for
-from vpclogs.discovery import discover
+from vpclogs.discovery import LeftOut, discover, left_out_scopes
 from vpclogs.errors import VpcLogsError
 from vpclogs.fetching import fetch
 from vpclogs.layouts import ROOT
+from vpclogs.ledger import Ledger
 from vpclogs.ledger.database import Database
 from vpclogs.parsing import ObjectEnd, ObjectState, parse
 from vpclogs.pipeline import utc_now
@@ -51,6 +52,7 @@ class SourceUnderTest:
         self._source = source
         self._settings = settings
         self._listed: Sequence[LogObject] = ()
+        self._left_out: Sequence[LeftOut] = ()
 
     @property
     def _where(self) -> str:
@@ -94,9 +96,18 @@ class SourceUnderTest:
                 return _judged(event, item)
         raise AssertionError("a parse ends each object")
 
+    def regions(self) -> str:
+        """Return the VPCs, or for flow logs the regions, that the source's list of regions leaves out."""
+        known = Ledger(self._settings.ledger).objects.known_scopes()
+        left_out = {*self._left_out, *left_out_scopes(self._source, known)}
+        if not left_out:
+            return "the source's list of regions leaves out nothing that is known"
+        return f"left out by the source's list of regions: {shortened_list([one.label for one in sorted(left_out)])}"
+
     def _list(self, day: date) -> bool:
         threads = self._settings.limits.list_threads
         found = discover(self._client, self._source, [day], threads=threads)
+        self._left_out = found.left_out
         if found.failures:
             raise Ailment("\n".join(f"{f.account or 'all accounts'}: {f.detail}" for f in found.failures))
         self._listed = found.objects

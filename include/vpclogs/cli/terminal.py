@@ -23,6 +23,7 @@ __all__ = [
     "plain",
     "print_table",
     "say",
+    "shortened_list",
     "tell",
 ]
 
@@ -96,6 +97,12 @@ def plain(value: Any) -> Any:
             return value.decode("utf-8", "backslashreplace")
         case _:
             return str(value)
+
+
+def shortened_list(names: Sequence[str], most: int = 10) -> str:
+    """Return the first names, and how many more there are."""
+    more = [f"and {len(names) - most} more"] if len(names) > most else []
+    return ", ".join([*names[:most], *more])
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, out: TextIO | None = None) -> None:

@@ -94,13 +94,14 @@ class ObjectBook:
                 found |= {(row.account, row.scope): row.region for row in connection.execute(query)}
         return found
 
-    def known_scopes(self) -> dict[str, str]:
-        """The region of every VPC that is known."""
+    def known_scopes(self) -> dict[tuple[str, str], str]:
+        """Return the known regions by account and VPC id: what one account writes says nothing about another's."""
+        query = select(scopes.c.account, scopes.c.scope, scopes.c.region)
         with self._database.read() as connection:
-            return {row.scope: row.region for row in connection.execute(select(scopes.c.scope, scopes.c.region))}
+            return {(row.account, row.scope): row.region for row in connection.execute(query)}
 
     def learn_region(self, account: str, scope: str, region: str, *, learned_from: str) -> None:
-        """Remember a VPC's region. A VPC never moves, so what is known stays."""
+        """Remember the region of an account's VPC. A VPC never moves, so what is known stays."""
         values = {"account": account, "scope": scope, "region": region, "learned_from": learned_from}
         with self._database.write() as connection:
             known = connection.scalar(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from vpclogs.audits.finding import Severity
-from vpclogs.monitors.coverage import uncovered_accounts
+from vpclogs.monitors.coverage import uncovered_accounts, uncovered_regions
 from vpclogs.monitors.drift import drifts
 from vpclogs.monitors.freshness import missing_runs, stale_places
 from vpclogs.monitors.lag import lags
@@ -129,6 +129,16 @@ MONITORS: Final = (
         why="A new account of the organization is not watched, and nobody knows.",
         action="Nothing tonight. Add the account to the source's `accounts`, then backfill; or use `all` with a `deny` "
         "list of those you do not want.",
+    ),
+    Monitor(
+        "uncovered_regions",
+        Severity.WARNING,
+        uncovered_regions,
+        finds="VPCs with query logs are in a region that the `regions` list of their source does not have.",
+        why="Their logs are never listed. The region of a VPC is learned from its own records, so a wrong record may "
+        "be the reason.",
+        action="Nothing tonight. Compare the region with the one that the account's console shows for the VPC. Add it "
+        "to the source's `regions`, then backfill; or use `all` with a `deny` list of those you do not want.",
     ),
     Monitor(
         "failed_monitors",

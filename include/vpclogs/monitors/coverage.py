@@ -1,4 +1,4 @@
-"""Accounts whose logs arrive in a source's bucket, and that no source reads."""
+"""Accounts and VPCs whose logs arrive in a source's bucket, and that no source reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from vpclogs.sources import AccountFilter, Source
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["find_uncovered", "uncovered_accounts"]
+__all__ = ["find_uncovered", "uncovered_accounts", "uncovered_regions"]
+
+_EXAMPLES = 5  # VPCs that one message names
 
 
 def find_uncovered(
@@ -54,6 +56,22 @@ def uncovered_accounts(scene: Scene) -> Iterator[Sighting]:
             f"reads it: {one.objects} objects of {one.bytes:,} bytes in the last days; add the account to "
             f"`accounts` of the source {source.name}, or list all and deny this one",
             example=one.example,
+        )
+
+
+def uncovered_regions(scene: Scene) -> Iterator[Sighting]:
+    """One for each source and region that it does not list. A region that a source denies is known."""
+    together: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for one in scene.left_out:
+        if scene.sources[one.source].regions.allow is not None:
+            together[one.source, one.region].append(f"{one.scope} of account {one.account}")
+    for (source, region), names in sorted(together.items()):
+        more = f" and {len(names) - _EXAMPLES} more" if len(names) > _EXAMPLES else ""
+        yield Sighting(
+            Place(scene.sources[source].log_type, source, region=region),
+            f"{len(names)} VPCs are in {region}, which the `regions` of the source {source} do not have, so their "
+            f"query logs are not listed: {', '.join(names[:_EXAMPLES])}{more}; add the region, or "
+            f"list all and deny this one",
         )
 
 

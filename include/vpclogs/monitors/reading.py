@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from vpclogs.audits.case import OTHER_LOGS
+from vpclogs.discovery import LeftOut, left_out_scopes
 from vpclogs.layouts import key_time
 from vpclogs.ledger import Ledger
 from vpclogs.monitors.coverage import find_uncovered
@@ -51,6 +52,7 @@ def read_scene(ledger: Ledger, settings: Settings, *, now: datetime, uncovered: 
         looks=looks,
         failed=ledger.watching.failed(since=since),
         uncovered=uncovered,
+        left_out=_left_out(ledger, settings),
     )
 
 
@@ -58,6 +60,19 @@ def read_uncovered(settings: Settings, *, client_for: Callable[[Source], S3Clien
     """Look in S3 for accounts that no source reads, in today's and yesterday's folders."""
     days = [today - timedelta(days=1), today]
     return find_uncovered(settings.sources, days, client_for=client_for, threads=settings.limits.list_threads)
+
+
+def _left_out(ledger: Ledger, settings: Settings) -> Sequence[LeftOut]:
+    """The VPCs that no source reads because of its list of regions; one that another source reads is not missed."""
+    known = ledger.objects.known_scopes()
+    read = {
+        place
+        for source in settings.sources_for(LogType.VPC_DNS)
+        for place, region in known.items()
+        if source.covers_account(place[0]) and source.covers_region(region)
+    }
+    found = [one for source in settings.sources for one in left_out_scopes(source, known)]
+    return [one for one in found if (one.account, one.scope) not in read]
 
 
 class _Reads:

@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from vpclogs.discovery import LeftOut
 from vpclogs.ledger.watching import Look
 from vpclogs.monitors.grid import Grid
 from vpclogs.monitors.places import Place
@@ -53,6 +54,7 @@ class Scene:
     looks: Mapping[LogType, Sequence[Look]] = field(default_factory=dict)
     failed: Mapping[Partition, str] = field(default_factory=dict)
     uncovered: Sequence[Uncovered] = ()
+    left_out: Sequence[LeftOut] = ()
 
     @cached_property
     def sources(self) -> Mapping[str, Source]:

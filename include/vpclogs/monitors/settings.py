@@ -25,6 +25,7 @@ MONITOR_NAMES = (
     "refused_objects_rise",
     "schema_drift",
     "uncovered_accounts",
+    "uncovered_regions",
     "failed_monitors",
     "broken_checks",
 )

@@ -147,7 +147,7 @@ def test_a_known_vpc_gives_its_region_and_spares_its_listing(
     s3: S3Client, bucket: str, put: Callable[..., None]
 ) -> None:
     put(dns_key(A, V1, DAY), dns_key(A, V2, DAY), dns_key(A, "vpc-0c", DAY))
-    known = {V1: "us-east-1", V2: "eu-west-1", "vpc-0c": "unknown"}
+    known = {(A, V1): "us-east-1", (A, V2): "eu-west-1", (A, "vpc-0c"): "unknown", (B, "vpc-0c"): "us-east-1"}
 
     everything = discover(s3, dns(bucket), [DAY], known_scopes=known)
     one_region = discover(s3, dns(bucket), [DAY], region="us-east-1", known_scopes=known)
@@ -223,7 +223,7 @@ def test_one_denied_day_loses_that_day_only(
     put(dns_key(A, V1, DAY), dns_key(A, V1, NEXT))
     seaweed.deny(bucket, f"AWSLogs/{A}/vpcdnsquerylogs/{V1}/2023/02/15/")
 
-    listing = discover(reader, dns(bucket), [DAY, NEXT], known_scopes={V1: "us-east-1"})
+    listing = discover(reader, dns(bucket), [DAY, NEXT], known_scopes={(A, V1): "us-east-1"})
 
     assert keys(listing) == [dns_key(A, V1, NEXT)]
     assert [(f.account, f.region, f.day) for f in listing.failures] == [(A, "us-east-1", DAY)]

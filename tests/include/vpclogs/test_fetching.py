@@ -15,7 +15,7 @@ from botocore.config import Config
 
 from demo.seaweed import Seaweed
 from tests.fault_proxy import FaultProxy
-from vpclogs.fetching import fetch, learn_region, read_head
+from vpclogs.fetching import NamedRegion, fetch, learn_region, read_head
 from vpclogs.objects import LogObject
 from vpclogs.parsing.model import ObjectState, ObjectUnreadable
 from vpclogs.partitions import LogType
@@ -24,6 +24,7 @@ from vpclogs.s3_failures import ATTEMPTS, S3RequestError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+ACCOUNT = "123456789012"
 ONCE = Config(retries={"total_max_attempts": 1}, read_timeout=5)
 """botocore's own retries sleep for real; here ours are on trial."""
 
@@ -310,7 +311,10 @@ def test_the_head_of_an_object_is_what_was_listed(s3: S3Client, put: Put) -> Non
 
 
 def dns_lines(*regions: object, padding: int = 0) -> bytes:
-    return b"".join(json.dumps({"region": region, "pad": "x" * padding}).encode() + b"\n" for region in regions)
+    return b"".join(
+        json.dumps({"account_id": ACCOUNT, "region": region, "pad": "x" * padding}).encode() + b"\n"
+        for region in regions
+    )
 
 
 @pytest.mark.parametrize(
@@ -331,7 +335,9 @@ def dns_lines(*regions: object, padding: int = 0) -> bytes:
 def test_the_region_of_a_vpc_is_learned_from_its_records(
     s3: S3Client, put: Put, bodies: list[bytes], region: str | None
 ) -> None:
-    assert learn_region(s3, [put(f"o{number}", body) for number, body in enumerate(bodies)]) == region
+    named = learn_region(s3, [put(f"o{number}", body) for number, body in enumerate(bodies)])
+
+    assert (named and named.region) == region
 
 
 def test_the_region_is_learned_from_the_head_of_a_large_object(through: S3Client, proxy: FaultProxy, put: Put) -> None:
@@ -339,7 +345,7 @@ def test_the_region_is_learned_from_the_head_of_a_large_object(through: S3Client
     item = put("a", gzip.compress(dns_lines("eu-west-1") + noise))
     assert item.size > 300_000
 
-    assert learn_region(through, [item]) == "eu-west-1"
+    assert learn_region(through, [item]) == NamedRegion("eu-west-1", ACCOUNT, "a")
     assert proxy.requests[0].endswith("bytes=0-65535")
 
 
@@ -347,4 +353,4 @@ def test_a_vpc_whose_first_object_is_denied_still_has_a_region(through: S3Client
     objects = [put("a", b"1"), put("b", gzip.compress(dns_lines("eu-west-1")))]
     proxy.deny("/a")
 
-    assert learn_region(through, objects) == "eu-west-1"
+    assert learn_region(through, objects) == NamedRegion("eu-west-1", ACCOUNT, "b")

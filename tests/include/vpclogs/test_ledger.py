@@ -66,7 +66,7 @@ def test_a_vpc_never_moves(ledger):
     ledger.objects.learn_region("123456789012", "vpc-1", "us-west-2", learned_from="a")
     ledger.objects.learn_region("123456789012", "vpc-1", "eu-west-1", learned_from="b")
 
-    assert ledger.objects.known_scopes() == {"vpc-1": "us-west-2"}
+    assert ledger.objects.known_scopes() == {("123456789012", "vpc-1"): "us-west-2"}
     assert UNKNOWN_REGION not in ledger.objects.known_scopes().values()
 
 
