@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vpclogs.foreign_text import shown
+
 __all__ = [
     "AlertsOpen",
     "CatalogUnavailable",
@@ -31,9 +33,24 @@ __all__ = [
 
 
 class VpcLogsError(Exception):
-    """Base of every error raised on purpose. ``transient`` says whether a retry may help."""
+    """Base of every error raised on purpose. ``transient`` is true if a retry may help.
+
+    Each argument is one line of the message. A line break within one is escaped, as is
+    whatever else does not print, so the message can go to a terminal or a log as it is.
+    """
 
     transient = False
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of the message, escaped."""
+        return tuple(map(shown, self.args))
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 class ConfigError(VpcLogsError):
@@ -74,8 +91,7 @@ class PartitionsFailed(VpcLogsError):
     """Raised at the end of a run to name the partitions that were not published, and the sources not listed."""
 
     def __init__(self, failed: Sequence[tuple[str, str]]) -> None:
-        lines = "\n".join(f"  {key}: {why}" for key, why in failed)
-        super().__init__(f"not published ({len(failed)}):\n{lines}")
+        super().__init__(f"not published ({len(failed)}):", *(f"  {key}: {why}" for key, why in failed))
         self.failed = tuple(failed)
 
 
@@ -83,5 +99,5 @@ class AlertsOpen(VpcLogsError):
     """Raised at the end of a run of monitors to name the errors that are open and new."""
 
     def __init__(self, alerts: Sequence[tuple[str, str]]) -> None:
-        lines = "\n".join(f"  {key}: {message}" for key, message in alerts)
-        super().__init__(f"to look at now ({len(alerts)}), see docs/quality.md:\n{lines}")
+        lines = (f"  {key}: {message}" for key, message in alerts)
+        super().__init__(f"to look at now ({len(alerts)}), see docs/quality.md:", *lines)

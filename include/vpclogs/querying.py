@@ -19,6 +19,7 @@ import duckdb
 from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
 from vpclogs.errors import VpcLogsError
+from vpclogs.foreign_text import shown_lines
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
@@ -37,6 +38,10 @@ _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?(\(\s*(?:ANALYZE|FORMAT)[^)]*\
 
 class QueryRefused(VpcLogsError):
     """Raised when a statement is not one that reads, or DuckDB cannot run it."""
+
+    def __init__(self, *texts: str) -> None:
+        # DuckDB's messages have several lines and quote values of the tables, line breaks and all
+        super().__init__(*(line for text in texts for line in shown_lines(text)))
 
 
 @contextmanager

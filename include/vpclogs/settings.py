@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from vpclogs.audits.thresholds import AuditSettings, AuditThresholds
-from vpclogs.config_file import ConfigFile, MisplacedError, Problem
+from vpclogs.config_file import ConfigFile, MisplacedError
 from vpclogs.errors import ConfigError
 from vpclogs.monitors.settings import MonitorSettings
 from vpclogs.partitions import LogType
@@ -278,10 +278,6 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         problems += [file.explain(Settings, detail) for detail in error.errors(include_url=False)]
     if problems:
-        raise ConfigError(_told(file.path, problems))
+        lines = [f"{file.path}:{problem.line}: {problem.text}" for problem in sorted(set(problems))]
+        raise ConfigError("the configuration cannot be used:", *lines)
     return settings.rooted_in(file.path.resolve().parent)
-
-
-def _told(path: Path, problems: list[Problem]) -> str:
-    lines = [f"{path}:{problem.line}: {problem.text}" for problem in sorted(set(problems))]
-    return "\n".join(["the configuration cannot be used:", *lines])

@@ -7,12 +7,12 @@ A notifier renders its own templates once, with ``vpclogs`` in the context: the 
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Mapping
 from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from vpclogs.foreign_text import logger
 from vpclogs.monitors.telling import Message, messages_for
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NotifiersFailed", "tell_all"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = logger(__name__)
 
 # Arguments of notifiers that say what is told, by the name that providers give them.
 _DEFAULTS: Final = {

@@ -11,7 +11,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from vpclogs.cli import (
@@ -31,10 +31,21 @@ from vpclogs.cli import (
     rerun,
     status,
 )
-from vpclogs.cli.terminal import RESULTS, UsageError, complain, outside
+from vpclogs.cli.terminal import (
+    NOTES,
+    RESULTS,
+    GuardedStream,
+    Parser,
+    UsageError,
+    complain,
+    error_lines,
+    outside,
+    say,
+    trace_lines,
+)
 from vpclogs.errors import VpcLogsError
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "main", "make_parser"]
 
 COMMANDS = (
     doctor,
@@ -58,7 +69,11 @@ COMMANDS = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 if all is done, 1 if something failed, 2 for wrong usage."""
-    arguments = _parser().parse_args(argv)
+    with redirect_stderr(GuardedStream(NOTES)):
+        return _run(make_parser().parse_args(argv))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         with redirect_stdout(sys.stderr):
             code: int = arguments.run(arguments)
@@ -71,21 +86,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain("stopped by you")
         return 130
     except UsageError as error:
-        complain(f"{error}\nsee vpclogs {arguments.command} --help")
+        complain(str(error), f"see vpclogs {arguments.command} --help")
         return 2
-    except VpcLogsError as error:
-        complain(str(error))
-        return 1
     except Exception as error:
-        if arguments.traceback or not outside(error):
-            raise
-        complain(f"{type(error).__name__}: {error}\n(--traceback shows where)")
+        _complain_of(error, trace=arguments.traceback)
         return 1
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _complain_of(error: Exception, *, trace: bool) -> None:
+    """Print what failed, and where if that is wanted or if nobody foresaw it."""
+    if trace or not outside(error):
+        say(*trace_lines(error))
+    if isinstance(error, VpcLogsError):
+        complain(*error.lines)
+    else:
+        hint = "" if trace or not outside(error) else "(--traceback shows where)"
+        complain(*error_lines(error, type(error).__name__), *filter(None, [hint]))
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = Parser(
         prog="vpclogs",
         description="AWS VPC DNS query logs and VPC Flow Logs, from S3 to audited Iceberg tables.",
         epilog="Exit codes: 0 done, 1 something failed and is named on stderr, 2 wrong usage.",

@@ -7,7 +7,7 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from vpclogs.cli.terminal import Subparsers, many, one_line, say, tell
+from vpclogs.cli.terminal import Subparsers, many, say, tell
 
 if TYPE_CHECKING:
     from vpclogs.audits.finding import Severity
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def tell_finding(severity: Severity, key: str, message: str, *, when: str = "") -> None:
     """What a monitor found, on two lines."""
-    tell(f"{severity:<8} {one_line(key)}{when}\n  {one_line(message)}")
+    tell(f"{severity:<8} {key}{when}", f"  {message}")
 
 
 def _times(alert: Alert) -> str:

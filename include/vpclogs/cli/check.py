@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from vpclogs.cli.terminal import Subparsers, UsageError, complain, say, tell
+from vpclogs.cli.terminal import Subparsers, UsageError, complain, error_lines, say, tell
 from vpclogs.errors import VpcLogsError
 
 __all__ = ["register"]
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
                 finding = run_check(read_check(path), tables)
             except VpcLogsError as error:
                 bad = True
-                complain(f"{path}: {error}")
+                complain(*error_lines(error, str(path)))
                 continue
             if finding is None:
                 say(f"{path.stem}: nothing found")

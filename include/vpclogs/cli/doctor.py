@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Callable
 
-from vpclogs.cli.terminal import Subparsers, many, outside, tell
+from vpclogs.cli.terminal import Subparsers, error_lines, many, outside, tell
 
 __all__ = ["register"]
 
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         settings = load_settings(arguments.config, os.environ)
     except ConfigError as error:
-        doctor.say_failed("settings", str(error))
+        doctor.say_failed("settings", *error.lines)
         return 1
     from vpclogs.cli import examinations as examine  # slow, and of no use without settings
 
@@ -68,7 +68,7 @@ class _Doctor:
         except Exception as error:
             if self._traceback or not outside(error):
                 raise
-            self.say_failed(name, str(error))
+            self.say_failed(name, *error_lines(error))
             return False
         return True
 
@@ -76,7 +76,7 @@ class _Doctor:
         """A check that is well."""
         tell(f"OK    {name}: {text}")
 
-    def say_failed(self, name: str, text: str) -> None:
+    def say_failed(self, name: str, text: str, *more: str) -> None:
         """A check that failed, and what to do."""
         self.failed = True
-        tell(f"FAIL  {name}: " + text.replace("\n", "\n      "))
+        tell(f"FAIL  {name}: {text}", *(f"      {line}" for line in more))

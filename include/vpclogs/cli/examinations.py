@@ -109,7 +109,7 @@ class SourceUnderTest:
         found = discover(self._client, self._source, [day], threads=threads)
         self._left_out = found.left_out
         if found.failures:
-            raise Ailment("\n".join(f"{f.account or 'all accounts'}: {f.detail}" for f in found.failures))
+            raise Ailment(*(f"{f.account or 'all accounts'}: {f.detail}" for f in found.failures))
         self._listed = found.objects
         return bool(found.objects)
 

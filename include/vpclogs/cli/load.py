@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from vpclogs.cli.progress import progress
 from vpclogs.cli.ranges import add_range, wanted
-from vpclogs.cli.terminal import Subparsers, complain, many, say, size_text
+from vpclogs.cli.terminal import Subparsers, error_lines, many, say, size_text
 from vpclogs.errors import VpcLogsError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         stage_all(pipeline.ledger, batches, run_key, pipeline.stage)
     except KeyboardInterrupt:
-        say("\nstopped: nothing of this load is published; the same command starts again where the tables are")
+        say("", "stopped: nothing of this load is published; the same command starts again where the tables are")
         raise
     pipeline.audit(run_key)
     published = pipeline.publish(run_key)
@@ -79,6 +79,6 @@ def stage_all(
                 done = stage(batch, progress=advance)
             except (VpcLogsError, OSError) as error:
                 # The partitions of this batch fail their audit; those of the others go on.
-                complain(f"{batch['label']}: {error}")
+                advance.complain(*error_lines(error, batch["label"]))
                 continue
             advance.batch(batch["label"], done)

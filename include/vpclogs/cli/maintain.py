@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.cli.ranges import add_log_type, day
-from vpclogs.cli.terminal import Subparsers, UsageError, complain, many, say, size_text, tell
+from vpclogs.cli.terminal import Subparsers, UsageError, complain, error_lines, many, say, size_text, tell
 from vpclogs.errors import VpcLogsError
 from vpclogs.partitions import LogType
 from vpclogs.upkeep.steps import STEPS
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
                 _upkeep(pipeline, step, dry_run=arguments.dry_run)
         except VpcLogsError as error:
             failed = True
-            complain(f"{step}: {error}")
+            complain(*error_lines(error, step))
     return int(failed)
 
 

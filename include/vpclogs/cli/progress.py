@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from vpclogs.cli.terminal import many, say
+from vpclogs.cli.terminal import NOTES, complain, many, say
+from vpclogs.foreign_text import shown
 
 __all__ = ["Advance", "progress"]
 
@@ -14,8 +15,10 @@ __all__ = ["Advance", "progress"]
 class Advance:
     """Called with the objects and records that are done; ``batch`` when a batch is."""
 
-    def __init__(self, show: Callable[[int, int], None] | None) -> None:
+    def __init__(self, show: Callable[[int, int], None] | None, *, complain: Callable[..., None] = complain) -> None:
         self._show = show
+        self.complain = complain
+        """Print what failed, above the bar if there is one."""
         self._objects = self._records = 0
 
     def __call__(self, objects: int, records: int) -> None:
@@ -38,9 +41,18 @@ def progress(objects: int) -> Iterator[Advance]:
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
     counts = MofNCompleteColumn(), TextColumn("objects, {task.fields[records]:,} records")
     columns = TextColumn("staging"), BarColumn(), *counts, TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    # The bar is drawn past the guard of stderr, which would escape its control sequences. So no other text may
+    # take that way: what is written to stderr is not redirected through it.
+    console = Console(file=NOTES)
+    with Progress(*columns, console=console, redirect_stderr=False, redirect_stdout=False) as bar:
         task = bar.add_task("", total=objects, records=0)
-        yield Advance(lambda done, records: bar.update(task, completed=done, records=records))
+
+        def above(first: str, *more: str) -> None:
+            for line in (f"vpclogs: {first}", *more):
+                console.print(Text(shown(line)))
+
+        yield Advance(lambda done, records: bar.update(task, completed=done, records=records), complain=above)

@@ -7,10 +7,11 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vpclogs.cli.terminal import RESULTS, Subparsers, plain, print_table, say, tell
+from vpclogs.cli.terminal import RESULTS, Subparsers, UsageError, json_text, plain, print_table, say
+from vpclogs.foreign_text import shown
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 _FETCH_ROWS = 1000
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _TABLE_ROWS = 1000  # of the table format, which must hold them all to align them
 
 
@@ -37,11 +39,18 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         default="table",
         help=f"table: for people, the first {_TABLE_ROWS} rows; json: one object a line; csv (default: table)",
     )
+    parser.add_argument(
+        "--spreadsheet",
+        action="store_true",
+        help="with csv: put ' before text that a spreadsheet would run as a formula",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the result of the query."""
+    if arguments.spreadsheet and arguments.format != "csv":
+        raise UsageError("--spreadsheet needs --format csv")
     from vpclogs.querying import open_tables, select
     from vpclogs.settings import load_settings
     from vpclogs.warehouse import Warehouse
@@ -52,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     with open_tables(warehouse.catalog, namespace=settings.namespace) as tables:
         result = select(tables, sql)
         headers = _distinct([column[0] for column in result.description or []])
-        _WRITERS[arguments.format](headers, _rows(result))
+        writer = _write_spreadsheet if arguments.spreadsheet else _WRITERS[arguments.format]
+        writer(headers, _rows(result))
     return 0
 
 
@@ -70,14 +80,33 @@ def _write_table(headers: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> Non
 
 def _write_json(headers: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
     for row in rows:
-        tell(json.dumps(dict(zip(headers, map(plain, row), strict=True)), ensure_ascii=False))
+        print(json_text(dict(zip(headers, map(plain, row), strict=True))), file=RESULTS)
 
 
-def _write_csv(headers: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    writer = csv.writer(RESULTS, lineterminator="\n")
-    writer.writerow(headers)
+def _write_csv(
+    headers: Sequence[str], rows: Iterator[tuple[Any, ...]], *, harmless: Callable[[str], str] = str
+) -> None:
+    """Write CSV: exact to a file or a pipe, escaped to a terminal. ``harmless`` changes each text."""
+    writer = csv.writer(_CsvLines())
+    writer.writerow(map(harmless, headers))
     for row in rows:
-        writer.writerow([_csv_cell(plain(value)) for value in row])
+        cells = (_csv_cell(plain(value)) for value in row)
+        writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in cells])
+
+
+def _write_spreadsheet(headers: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
+    _write_csv(headers, rows, harmless=lambda text: f"'{text}" if text.startswith(_FORMULA_STARTS) else text)
+
+
+class _CsvLines:
+    """Where a CSV writer's rows go. It ends them with CRLF, so that it quotes a lone CR; we end them with LF."""
+
+    def __init__(self) -> None:
+        self._terminal = RESULTS.isatty()
+
+    def write(self, row: str) -> None:
+        line = row.removesuffix("\r\n")
+        print(shown(line) if self._terminal else line, file=RESULTS)
 
 
 def _csv_cell(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import IO, Any
 from msgspec.json import Encoder
 
 from vpclogs.cli.terminal import complain, say, size_text
+from vpclogs.foreign_text import shown_json
 from vpclogs.parsing import ObjectEnd, ObjectState, Parsed, Refused
 from vpclogs.reasons import REASONS
 
@@ -18,7 +19,8 @@ __all__ = ["Output", "Report"]
 
 _CHUNK_BYTES = 1 << 20
 _ROWS_AT_A_TIME = 10_000
-_encode = Encoder().encode  # writes times as RFC 3339 with Z
+_encoder = Encoder()  # writes times as RFC 3339 with Z
+_DELETE = b"\x7f"
 
 
 @dataclass
@@ -70,7 +72,8 @@ class Report:
     """Takes the events of a parse. Rows of a file that is still being judged wait in a temporary file."""
 
     def __init__(self, paths: Sequence[str], output: Output, limit: int | None) -> None:
-        self._paths = paths
+        # a file name that is not UTF-8 reaches us with unpaired surrogates, which JSON text cannot hold
+        self._paths = [path.encode(errors="backslashreplace").decode() for path in paths]
         self._output = output
         self._limit = limit
         self._held: Output | None = None
@@ -139,6 +142,12 @@ def _json_rows(parsed: Parsed, paths: Sequence[str], limit: int | None) -> Itera
             ordinal, line = next(origins)
             row |= {"p_source_key": paths[ordinal], "p_source_line": line}
             yield _encode({name: _given(value) for name, value in row.items() if value is not None}) + b"\n"
+
+
+def _encode(value: Any) -> bytes:
+    """Return a value as JSON, in which every character prints."""
+    text: bytes = _encoder.encode(value)
+    return text if text.isascii() and _DELETE not in text else shown_json(text.decode()).encode()
 
 
 def _given(value: Any) -> Any:

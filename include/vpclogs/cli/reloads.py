@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from vpclogs.cli.terminal import UsageError, complain, many, print_table, say, size_text
 from vpclogs.errors import ConfigError, InvalidPartition, VpcLogsError
+from vpclogs.foreign_text import shown
 from vpclogs.partitions import LogType, Partition
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def follow(runs: PartitionRuns, keys: Sequence[str], *, at_once: int, wait: bool
             for run in runs.ended():
                 failed += _tell(run)
     except KeyboardInterrupt:
-        say(f"\nstopped; still under way in Airflow: {', '.join(runs.under_way) or 'nothing'}")
+        say("", f"stopped; still under way in Airflow: {', '.join(runs.under_way) or 'nothing'}")
         raise
     return failed
 
@@ -110,7 +111,7 @@ def reload_here(pipeline: Pipeline, partitions: Sequence[Partition], *, command:
             pipeline.publish(run_key)
             done = pipeline.verdict(run_key)
         except VpcLogsError as error:
-            complain(str(error))
+            complain(*error.lines)
             failed += 1
         else:
             say(f"{partition.key}: {many(done['rows'], 'row')}, {done['quarantined']} quarantined")
@@ -148,5 +149,5 @@ def confirm(question: str, *, sure: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise UsageError("nobody is there to be asked: add --yes")
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{shown(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -109,7 +109,7 @@ def _replay(pipeline: Pipeline, log_type: LogType, reason: str | None, only: Par
     try:
         done = pipeline.verdict(run_key)
     except VpcLogsError as error:
-        complain(str(error))
+        complain(*error.lines)
         return 1
     say(f"{many(done['rows'], 'record')} moved from the quarantine to {log_type}")
     return 0

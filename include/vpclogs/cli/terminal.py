@@ -1,22 +1,34 @@
-"""What the commands write: rows on stdout, all that is said about them on stderr."""
+"""What the commands write: rows on stdout, all that is said about them on stderr.
+
+Nothing here needs text that is already safe: `tell`, `say`, `complain` and `print_table`
+escape what they print. Each argument is one line, so a line break is escaped too.
+"""
 
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import sys
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, TextIO, TypeAlias
+from typing import Any, NoReturn, TextIO, TypeAlias
 
 from vpclogs.errors import VpcLogsError
+from vpclogs.foreign_text import printable, shown, shown_json, shown_lines
 
 __all__ = [
+    "NOTES",
     "RESULTS",
+    "GuardedStream",
+    "Parser",
     "Subparsers",
     "UsageError",
     "complain",
+    "error_lines",
+    "json_text",
     "many",
     "size_text",
     "outside",
@@ -25,6 +37,7 @@ __all__ = [
     "say",
     "shortened_list",
     "tell",
+    "trace_lines",
 ]
 
 
@@ -41,6 +54,44 @@ RESULTS: TextIO = sys.stdout
 """Where results go. ``main`` points ``sys.stdout`` at stderr while a command runs, because Airflow, which is
 imported for a source that names a connection, logs to whatever ``sys.stdout`` is."""
 
+NOTES: TextIO = sys.stderr
+"""The terminal's own stderr, for what draws on it. ``main`` points ``sys.stderr`` at a `GuardedStream` over it."""
+
+
+class GuardedStream(io.TextIOBase):
+    """A stream that escapes what does not print, line breaks and tabs apart.
+
+    For text that other libraries write to stderr: warnings, log records, tracebacks.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write escaped text. Return the number of characters that were given."""
+        self._stream.write(printable(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self._stream.flush()
+
+    def fileno(self) -> int:
+        """Return the descriptor of the stream."""
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        """Return whether the stream is a terminal."""
+        return self._stream.isatty()
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints quote arguments escaped."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and the message, and exit with code 2."""
+        super().error(shown(message))
+
 
 class UsageError(Exception):
     """Raised when the arguments parse but make no sense together. The exit code is 2."""
@@ -51,19 +102,31 @@ def outside(error: Exception) -> bool:
     return isinstance(error, OSError | VpcLogsError) or type(error).__module__.partition(".")[0] in _OUTSIDE
 
 
-def tell(text: str) -> None:
-    """A line of the result."""
-    print(text, file=RESULTS)
+def tell(*lines: str) -> None:
+    """Print lines of the result."""
+    for line in lines:
+        print(shown(line), file=RESULTS)
 
 
-def say(text: str) -> None:
-    """A line for the person at the terminal."""
-    print(text, file=sys.stderr, flush=True)
+def say(*lines: str) -> None:
+    """Print lines for the person at the terminal."""
+    print("\n".join(map(shown, lines)), file=sys.stderr, flush=True)
 
 
-def complain(text: str) -> None:
-    """What failed, by the command's name so that it can be found in a log."""
-    say(f"vpclogs: {text}")
+def complain(*lines: str) -> None:
+    """Print what failed, by the command's name so that it can be found in a log."""
+    say(f"vpclogs: {lines[0]}", *lines[1:])
+
+
+def error_lines(error: Exception, label: str = "") -> list[str]:
+    """Return the lines of an error's message, after ``label`` and a colon if it is given."""
+    first, *others = error.lines if isinstance(error, VpcLogsError) else shown_lines(error)
+    return [f"{label}: {first}" if label else first, *others]
+
+
+def trace_lines(error: BaseException) -> list[str]:
+    """Return the stack trace of an error. All lines but the first are indented."""
+    return shown_lines("".join(traceback.format_exception(error)))
 
 
 def size_text(count: int) -> str:
@@ -110,12 +173,13 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, out: T
     out = out or RESULTS
     listed = [list(row) for row in rows]
     numeric = [any(isinstance(row[i], int | float) for row in listed) for i in range(len(headers))]
+    titles = [shown(header) for header in headers]
     cells = [[one_line(value) for value in row] for row in listed]
     if out.isatty():
-        _draw(headers, cells, numeric, out)
+        _draw(titles, cells, numeric, out)
         return
-    widths = [max(len(line[i]) for line in [headers, *cells]) for i in range(len(headers))]
-    for line in [headers, *cells]:
+    widths = [max(len(line[i]) for line in [titles, *cells]) for i in range(len(titles))]
+    for line in [titles, *cells]:
         padded = (c.rjust(w) if n else c.ljust(w) for c, w, n in zip(line, widths, numeric, strict=True))
         print("  ".join(padded).rstrip(), file=out)
 
@@ -135,9 +199,7 @@ def _draw(headers: Sequence[str], cells: list[list[str]], numeric: list[bool], o
 
 
 def one_line(value: Any) -> str:
-    """A value as text without line breaks and escape sequences: what comes from a log cannot move the cursor."""
-    import json
-
+    """Return a value as text without line breaks and escape sequences."""
     value = plain(value)
     match value:
         case None:
@@ -147,6 +209,13 @@ def one_line(value: Any) -> str:
         case int():
             return str(value)
         case dict() | list():
-            return json.dumps(value, ensure_ascii=False)
+            return json_text(value)
         case _:
-            return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+            return shown(value)
+
+
+def json_text(value: Any) -> str:
+    """Return a value that `plain` gave as JSON on one line; what does not print is escaped as JSON does it."""
+    import json
+
+    return shown_json(json.dumps(value, ensure_ascii=False))

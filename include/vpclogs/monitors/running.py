@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vpclogs.audits.finding import Severity
 from vpclogs.errors import VpcLogsError
+from vpclogs.foreign_text import logger
 from vpclogs.monitors.catalogue import MONITORS
 from vpclogs.monitors.finding import MonitorFinding
 from vpclogs.monitors.monitor import Monitor, Sighting
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Report", "keep", "look", "run"]
 
-_LOG = logging.getLogger(__name__)
+_LOG = logger(__name__)
 
 
 @dataclass

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
+from vpclogs.foreign_text import logger
 from vpclogs.parsing.accounts import Account, settle
 from vpclogs.parsing.blocks import Block, BlockResult, TextParser
 from vpclogs.parsing.containers import Container, gunzip, sniff, too_large
@@ -23,7 +23,7 @@ ParquetParser = Callable[[int, IO[bytes], ParseLimits], Iterator[BlockResult]]
 _MAX_WAITING = 4096  # objects whose ends may wait for a block to fill
 _MAX_HELD_REFUSED = 100_000  # they cost memory much beyond their bytes
 
-log = logging.getLogger(__name__)
+log = logger(__name__)
 
 
 def parse(log_type: LogType, inputs: Iterable[ObjectInput], limits: ParseLimits | None = None) -> Iterator[Event]:
