@@ -4,7 +4,7 @@ FROM ${AIRFLOW_IMAGE}
 
 WORKDIR /opt/vpclogs
 COPY --chown=airflow:0 requirements.txt ./
-RUN pip install --no-cache-dir -r requirements.txt
+RUN pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements.txt
 COPY --chown=airflow:0 pyproject.toml requirements.in README.md ./
 COPY --chown=airflow:0 include ./include
 COPY --chown=airflow:0 plugins ./plugins

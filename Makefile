@@ -38,17 +38,16 @@ lint: setup ## style and types
 	@$(BIN)/mypy
 	@$(BIN)/mypy --package demo
 
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --generate-hashes --only-binary :all:
+
 lock: setup ## compile requirements*.in to requirements*.txt (LOCK_FLAGS=--upgrade for newer versions)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header $(LOCK_FLAGS) \
-		requirements.in --output-file requirements.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header $(LOCK_FLAGS) \
-		requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header $(LOCK_FLAGS) \
-		requirements-bench.in --output-file requirements-bench.txt
+	@$(COMPILE) $(LOCK_FLAGS) requirements.in --output-file requirements.txt
+	@$(COMPILE) $(LOCK_FLAGS) requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt
+	@$(COMPILE) $(LOCK_FLAGS) requirements-bench.in --output-file requirements-bench.txt
 
 bench: setup var/bench/venv ## compare speed and memory with other tools; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
 var/bench/venv: requirements-bench.txt
-	@$(BIN)/python -m venv $@ && $@/bin/python -m pip install --quiet -r requirements-bench.txt && touch $@
+	@$(BIN)/python -m venv $@ && $@/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements-bench.txt && touch $@
