@@ -80,7 +80,8 @@ class Census:
         """The days that have rows."""
         found: set[date] = set()
         for table in self._tables.values():
-            found |= {place["p_day"] for place in table.inspect.partitions().column("partition").to_pylist()}
+            if table.current_snapshot() is not None:  # nothing was published to it yet
+                found |= {place["p_day"] for place in table.inspect.partitions().column("partition").to_pylist()}
         return sorted(found)
 
     def objects(self, days: Sequence[date]) -> dict[str, FoundObject]:

@@ -1,29 +1,48 @@
-"""Which errors of the library Airflow may retry."""
+"""Which errors of the library Airflow may retry, and how the others reach its log."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from vpclogs.errors import VpcLogsError
+from vpclogs.foreign_text import logger
 
-__all__ = ["retry_only_transient"]
+__all__ = ["UnforeseenError", "retry_only_transient"]
+
+_LOG = logger(__name__)
+
+
+class UnforeseenError(VpcLogsError):
+    """Raised in place of an error that nobody foresaw. The log has its stack trace, escaped."""
+
+    transient = True
 
 
 @contextmanager
 def retry_only_transient() -> Iterator[None]:
     """Fail the task at once, with the error's own sentence, when a retry cannot help.
 
-    Transient errors and errors nobody foresaw go through, and Airflow retries them.
+    Transient errors go through, and Airflow retries them. It also retries errors that
+    nobody foresaw. Messages of other libraries may quote records and settings, and Airflow
+    would print them as they are, so they are logged here, escaped, and go no further.
 
     Raises:
         AirflowFailException: the library raised an error that is not transient.
+        UnforeseenError: another library raised an error, or there is a bug.
     """
     try:
         yield
     except VpcLogsError as error:
+        if error.__cause__ is not None:
+            _LOG.exception("the task failed")
         if error.transient:
-            raise
-        raise AirflowFailException(str(error)) from error
+            raise error from None
+        raise AirflowFailException(str(error)) from None
+    except AirflowException:
+        raise
+    except Exception as error:
+        _LOG.exception("the task failed")
+        raise UnforeseenError(f"{type(error).__name__}: {error}") from None

@@ -51,7 +51,9 @@ def _run(pipeline: Pipeline, checks: list[SqlCheck], report: Report) -> None:
             try:
                 finding = run_check(check, tables)
             except QueryRefused as error:
-                report.findings.append(_broken(check.path, f"{check.path}: its SQL fails: {error}"))
+                report.findings.append(
+                    _broken(check.path, f"{check.path}: its SQL fails: {' '.join(' '.join(error.lines).split())}")
+                )
                 continue
             report.judged.add(f"sql/{check.name}")
             if finding is not None:

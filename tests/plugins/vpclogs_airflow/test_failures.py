@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from vpclogs.errors import (
     ConfigError,
@@ -13,7 +13,7 @@ from vpclogs.errors import (
     PublishConflict,
 )
 from vpclogs.s3_failures import S3RequestError
-from vpclogs_airflow.failures import retry_only_transient
+from vpclogs_airflow.failures import UnforeseenError, retry_only_transient
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_an_error_that_a_retry_cannot_mend_fails_at_once_with_its_own_sentence(e
         raise error
 
     assert str(caught.value) == str(error)
-    assert caught.value.__cause__ is error
+    assert caught.value.__suppress_context__
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,6 @@ def test_an_error_that_a_retry_cannot_mend_fails_at_once_with_its_own_sentence(e
     [
         S3RequestError("throttled", "slow down"),
         PublishConflict("too many publishers"),
-        ConnectionResetError("nobody foresaw this one"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -49,3 +48,20 @@ def test_an_error_that_may_pass_is_left_to_airflows_retries(error):
         raise error
 
     assert caught.value is error
+
+
+def test_an_error_that_nobody_foresaw_is_retried_and_logged_escaped(caplog):
+    with pytest.raises(UnforeseenError) as caught, retry_only_transient():
+        raise ConnectionResetError("\x1b[2J\nvpclogs: published 5 partitions")
+
+    assert str(caught.value) == r"ConnectionResetError: \x1b[2J\nvpclogs: published 5 partitions"
+    assert caught.value.transient
+    assert caught.value.__suppress_context__
+    assert "retry_only_transient" in caplog.text
+    assert caplog.text.replace("\n", "").isprintable()
+    assert "\nvpclogs: published" not in caplog.text
+
+
+def test_airflows_own_errors_go_through():
+    with pytest.raises(AirflowSkipException), retry_only_transient():
+        raise AirflowSkipException
