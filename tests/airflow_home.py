@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
 
+from tests.environment import FOLDER
+
 REPOSITORY = Path(__file__).parents[1]
-HOME = Path(tempfile.mkdtemp(prefix="vpclogs-airflow-"))
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+HOME = FOLDER / "airflow"
 
 os.environ.update(
     AIRFLOW_HOME=str(HOME),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from tests import environment  # noqa: F401 - before all other imports, which may read the environment
+
+# isort: split
 import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from demo.seaweed import READER
+from tests.environment import shell
 
 if TYPE_CHECKING:
     from demo.seaweed import Seaweed
@@ -52,7 +52,7 @@ class Deployment:
 def deploy(folder: Path, bucket: str, endpoint: str, **env: str) -> Deployment:
     (folder / "home").mkdir()
     (folder / "vpclogs.yaml").write_text(SETTINGS.format(bucket=bucket, endpoint=endpoint))
-    return Deployment(folder, bucket, {"PATH": os.environ["PATH"], "HOME": str(folder / "home"), **env})
+    return Deployment(folder, bucket, {**shell(folder / "home"), **env})
 
 
 @pytest.fixture
