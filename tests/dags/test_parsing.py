@@ -43,7 +43,8 @@ def reading(repository: Path) -> dict[str, Any]:
     files = sorted(str(path) for path in (repository / "dags").glob("*.py"))
     # A configuration that nobody may look for while a file is only read.
     environment = {**os.environ, "VPCLOGS_CONFIG": "/nowhere/vpclogs.yaml"}
-    run = subprocess.run([sys.executable, "-c", READ, *files], capture_output=True, text=True, env=environment)
+    command = [sys.executable, "-B", "-c", READ, *files]  # -B: writing byte code would be seen as opening a file
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout.splitlines()[-1])
 
