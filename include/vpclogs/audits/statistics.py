@@ -9,6 +9,7 @@ import numpy as np
 
 from vpclogs.audits.observing import Observed, observe_rows
 from vpclogs.audits.partition_statistics import PartitionStatistics
+from vpclogs.audits.tally import OTHERS
 from vpclogs.objects import LogObject
 from vpclogs.parsing.model import ObjectEnd, ObjectState, Parsed
 from vpclogs.partitions import Partition
@@ -49,6 +50,8 @@ class Statistics:
                 self._seen.versions.add(version, 1, item.key)
             for name in sorted(end.unknown_fields):
                 self._seen.unknown_fields.add(name, 1, item.key)
+            if end.further_fields:
+                self._seen.unknown_fields.add(OTHERS, end.further_fields, item.key)
 
     def to_json(self) -> dict[str, Any]:
         """For the ledger, and for `merge`."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, func, insert, select, update
 
+from vpclogs.audits.tally import OTHERS
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.tables import manifests, staged_batches, traits
 
 __all__ = ["Trait", "TraitBook"]
 
 _OVERLAP = timedelta(minutes=5)  # between a batch's time and its commit
+_MOST_NAMES = 200  # of one kind, account and region; whoever writes the records chooses the names of unknown fields
 _KEY = ("log_type", "source", "account", "region", "kind", "name")
 
 
@@ -29,6 +32,10 @@ class Trait(NamedTuple):
     region: str
     kind: str
     name: str
+
+
+def _group(trait: Trait) -> tuple[str, ...]:
+    return trait[:-1]
 
 
 class TraitBook:
@@ -51,6 +58,7 @@ class TraitBook:
     def keep(self, seen: Iterable[tuple[Trait, date, str | None]], *, staged_at: datetime, now: datetime) -> None:
         """Remember what was seen on which path day, with an example; seeing it twice is as seeing it once.
 
+        Of one kind, each account and region keep 200 names; further ones are one trait, `OTHERS`.
         ``staged_at`` is the time of the last batch that was looked at.
         """
         with self._database.write() as connection:
@@ -75,7 +83,11 @@ def _merged(
     known: Mapping[Trait, Row[Any]], seen: Iterable[tuple[Trait, date, str | None]]
 ) -> dict[Trait, dict[str, Any]]:
     merged: dict[Trait, dict[str, Any]] = {}
-    for trait, day, example in sorted(seen, key=lambda one: one[:2]):
+    names = Counter(_group(trait) for trait in known)
+    for one, day, example in sorted(seen, key=lambda one: one[:2]):
+        is_new = one not in known and one not in merged
+        trait = one._replace(name=OTHERS) if is_new and names[_group(one)] >= _MOST_NAMES else one
+        names[_group(one)] += is_new
         row = known.get(trait)
         now = merged.setdefault(
             trait,

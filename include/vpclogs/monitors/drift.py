@@ -11,7 +11,7 @@ from typing import Any
 from vpclogs.audits.expectations import EXPECTATIONS
 from vpclogs.audits.finding import Severity
 from vpclogs.audits.partition_statistics import PartitionStatistics
-from vpclogs.audits.tally import Tally
+from vpclogs.audits.tally import OTHERS, Tally
 from vpclogs.ledger.traits import Trait
 from vpclogs.monitors.monitor import Sighting
 from vpclogs.monitors.places import Place
@@ -94,6 +94,8 @@ def _when_and_where(row: Any) -> tuple[datetime, date, str, str]:
 
 def _words(kind: str, name: str) -> str:
     match Kind(kind):
+        case Kind.UNKNOWN_FIELD if name == OTHERS:
+            return "a field beyond the first 200 that the schema does not have (all are kept in p_extra)"
         case Kind.UNKNOWN_FIELD:
             return f"the field {name}, which the schema does not have (it is kept in p_extra),"
         case Kind.VERSION:

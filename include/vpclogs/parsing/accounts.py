@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
+from heapq import nsmallest
 from operator import attrgetter
 
 import numpy as np
@@ -28,6 +29,7 @@ class Account:
     fate: ObjectUnreadable | None = None
     versions: set[str] = field(default_factory=set)
     unknown_fields: set[str] = field(default_factory=set)
+    further_fields: int = 0
 
     def count(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """Pass the pieces through, counting their bytes."""
@@ -48,6 +50,7 @@ class Account:
             detail=fate.detail if fate else "",
             versions=frozenset(self.versions),
             unknown_fields=frozenset(self.unknown_fields),
+            further_fields=self.further_fields,
         )
 
 
@@ -62,7 +65,7 @@ def settle(result: BlockResult, refused: Iterable[Refused], accounts: Sequence[A
     for ordinal, names in result.versions.items():
         _remember(by_ordinal[ordinal].versions, names)
     for ordinal, names in result.unknown_fields.items():
-        _remember(by_ordinal[ordinal].unknown_fields, names)
+        by_ordinal[ordinal].further_fields += _remember(by_ordinal[ordinal].unknown_fields, names)
     parsed = _without(result, refused, [account.ordinal for account in accounts if account.fate])
     if not (parsed.rows.num_rows or parsed.refused):
         return
@@ -84,5 +87,12 @@ def _without(result: BlockResult, refused: Iterable[Refused], unreadable: list[i
 _POSITION = attrgetter("object", "line")
 
 
-def _remember(names: set[str], more: Iterable[str]) -> None:
-    names.update(sorted(more)[: max(0, _MAX_NAMES - len(names))])
+def _remember(names: set[str], more: Set[str]) -> int:
+    """Add names up to the limit and return the number of those beyond it."""
+    new = more - names
+    room = _MAX_NAMES - len(names)
+    if len(new) <= room:
+        names.update(new)
+        return 0
+    names.update(nsmallest(room, new))
+    return len(new) - room

@@ -8,6 +8,7 @@ only for the lines that need them.
 from __future__ import annotations
 
 import codecs
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
@@ -156,8 +157,8 @@ class BlockResult:
     lines: npt.NDArray[np.int64]
     refused: list[Refused] = field(default_factory=list)
     unreadable: dict[int, ObjectUnreadable] = field(default_factory=dict)
-    versions: dict[int, frozenset[str]] = field(default_factory=dict)
-    unknown_fields: dict[int, frozenset[str]] = field(default_factory=dict)
+    versions: Mapping[int, Set[str]] = field(default_factory=dict)
+    unknown_fields: Mapping[int, Set[str]] = field(default_factory=dict)
 
 
 class TextParser(Protocol):

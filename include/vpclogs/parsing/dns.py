@@ -66,12 +66,12 @@ class DnsParser:
         return records, refused, unreadable
 
 
-def _by_object(objects: Codes, codes: Codes, names: Sequence[Set[str]]) -> dict[int, frozenset[str]]:
-    """The names that occur in each object; ``codes`` index ``names``, -1 is none."""
-    found: dict[int, frozenset[str]] = {}
+def _by_object(objects: Codes, codes: Codes, names: Sequence[Set[str]]) -> dict[int, set[str]]:
+    """Return the names that occur in each object; ``codes`` index ``names``, -1 is none."""
+    found: dict[int, set[str]] = {}
     if names:
         changes = np.flatnonzero((np.diff(objects, prepend=-1) != 0) | (np.diff(codes, prepend=-2) != 0))
         for ordinal, code in zip(objects[changes].tolist(), codes[changes].tolist(), strict=True):
             if code >= 0:
-                found[ordinal] = found.get(ordinal, frozenset()) | names[code]
+                found.setdefault(ordinal, set()).update(names[code])
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,13 +39,13 @@ class Extras:
     """The unknown keys of each record: ``codes`` index ``values``, -1 is none."""
 
     codes: Codes
-    values: Sequence[dict[str, str]] = ()
+    values: Sequence[Mapping[str, str]] = ()
 
     @classmethod
     def join(cls, parts: Sequence[Extras]) -> Extras:
         """The records of each part, one part after another."""
         codes: list[Codes] = []
-        values: list[dict[str, str]] = []
+        values: list[Mapping[str, str]] = []
         for part in parts:
             codes.append(np.where(part.codes < 0, np.int32(-1), part.codes + np.int32(len(values))))
             values.extend(part.values)
@@ -53,14 +53,23 @@ class Extras:
 
     def names(self) -> list[set[str]]:
         """The names in each of ``values``, without the number of the answer."""
-        return [{_NUMBER.sub("answers[]", name) for name in extra} for extra in self.values]
+        return [
+            {_NUMBER.sub("answers[]", name) if name.startswith("answers[") else name for name in extra}
+            for extra in self.values
+        ]
 
     def array(self) -> pa.Array:
         """The column ``p_extra``."""
         kind = VPC_DNS.parsed.field("p_extra").type
         if not self.values:
             return pa.nulls(len(self.codes), kind)
-        maps = pa.array([sorted(extra.items()) for extra in self.values], kind)
+        items = [item for extra in self.values for item in sorted(extra.items())]
+        maps = pa.MapArray.from_arrays(
+            offsets(np.fromiter(map(len, self.values), np.int64, len(self.values))),
+            pa.array([name for name, _ in items], pa.string()),
+            pa.array([text for _, text in items], pa.string()),
+            type=kind,
+        )
         return maps.take(pa.array(self.codes, mask=self.codes < 0))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from vpclogs.parsing.dns_records import MajorVersion, check_values, read_part
@@ -76,13 +77,23 @@ class Piece:
     texts: Mapping[str, str | None] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "required", frozenset(self.values) & _REQUIRED)
-        object.__setattr__(self, "optional", frozenset(self.values) - _REQUIRED)
+        required, optional = _apart(tuple(self.values))
+        object.__setattr__(self, "required", required)
+        object.__setattr__(self, "optional", optional)
         texts: dict[str, str | None] = {}
         for name, value in self.values.items():
-            inside = {f"{name}.{inner}": text for inner, text in value.items()} if type(value) is dict else None
-            texts |= inside or {name: value}
+            if type(value) is dict:
+                for inner, text in value.items():
+                    texts[f"{name}.{inner}"] = text
+            else:
+                texts[name] = value
         object.__setattr__(self, "texts", texts)
+
+
+@lru_cache(maxsize=64)
+def _apart(names: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names that every record must have, and the others."""
+    return _REQUIRED.intersection(names), frozenset(names) - _REQUIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +154,9 @@ def _piece(text: bytes, *, answered: bool = False) -> Piece | None:
     values = _PLAIN.read(text)
     if values is not None:
         return Piece(values, {}, answered) if check_values(values) else None
+    if found := _PLAIN.read_with_extra(text):
+        values, extra = found
+        return None if extra.keys() & _OWN or not check_values(values) else Piece(values, extra, answered)
     try:
         part = read_part(text)
     except (BadRecord, MajorVersion):

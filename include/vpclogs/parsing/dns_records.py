@@ -80,11 +80,13 @@ def _read(text: bytes, record: dict[str, Any], fields: Sequence[Field]) -> DnsRe
 
 
 def _read_plain(line: bytes) -> DnsRecord | None:
-    """A record without any oddity. None for others, right or wrong."""
-    values = _PLAIN.read(line)
+    """A record without any oddity but unknown fields. None for others, right or wrong."""
+    values, extra = _PLAIN.read(line), dict[str, str]()
+    if values is None:
+        values, extra = _PLAIN.read_with_extra(line) or (None, extra)
     if values is None or not check_values(values):
         return None
-    return DnsRecord(_ABSENT | values)
+    return DnsRecord(_ABSENT | values, extra)
 
 
 def check_values(values: dict[str, Any]) -> bool:

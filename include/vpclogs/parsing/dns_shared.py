@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -38,10 +39,10 @@ class SharedPieces:
     def __init__(self, kinds: Sequence[Sharing]) -> None:
         unknown = [{name for piece in kind.pieces if piece for name in piece.extra} for kind in kinds]
         # an unknown key in pieces of two kinds may be twice in a record: such lines are read as a whole
-        twice = {name for names in unknown for name in names if sum(name in others for others in unknown) > 1}
+        twice = {name for first, second in combinations(unknown, 2) for name in first & second}
         self._kinds = kinds
         self._pieces: list[list[Piece | None]] = [
-            [p if p and kind.accepts(p) and not twice & p.extra.keys() else None for p in kind.pieces] for kind in kinds
+            [p if p and kind.accepts(p) and twice.isdisjoint(p.extra) else None for p in kind.pieces] for kind in kinds
         ]
 
     def good(self) -> Mask:
@@ -72,6 +73,7 @@ class SharedPieces:
         values = []
         for codes in zip(*np.unravel_index(distinct, sizes), strict=True):
             pieces = [pieces[code] for pieces, code in zip(self._pieces, codes, strict=True)]
-            values.append({name: text for piece in pieces if piece for name, text in piece.extra.items()})
+            extras = [piece.extra for piece in pieces if piece and piece.extra]
+            values.append(extras[0] if len(extras) == 1 else {k: text for extra in extras for k, text in extra.items()})
         none = np.array([not value for value in values], np.bool_)[places]
         return Extras(np.where(none, -1, places).astype(np.int32), values)

@@ -120,7 +120,9 @@ class ObjectEnd:
     ``records`` = ``rows`` + ``refused`` for LOADED, 0 otherwise. ``raw_bytes`` is the
     decompressed size as far as it was read. ``reason`` (a code) and ``detail`` (a
     sentence) are set unless the object is LOADED. ``versions`` are the format
-    versions seen; ``unknown_fields`` the field names that the schema does not have.
+    versions seen; ``unknown_fields`` the field names that the schema does not have, up
+    to a limit of distinct names; ``further_fields`` counts the names beyond it, each
+    once per block of the object.
     """
 
     object: int
@@ -132,6 +134,7 @@ class ObjectEnd:
     detail: str = ""
     versions: frozenset[str] = frozenset()
     unknown_fields: frozenset[str] = frozenset()
+    further_fields: int = 0
 
     @property
     def records(self) -> int:
