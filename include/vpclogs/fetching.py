@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 import zlib
 from collections import deque
@@ -12,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vpclogs.layouts import REGION
+from vpclogs.identifiers import is_region
 from vpclogs.objects import LogObject
 from vpclogs.parsing.model import ObjectInput, ObjectState, ObjectUnreadable
 from vpclogs.s3_failures import S3RequestError
@@ -203,6 +202,6 @@ def _named_in(line: bytes, key: str) -> NamedRegion | None:
     if not isinstance(record, dict):
         return None
     region, account = record.get("region"), record.get("account_id")
-    if not isinstance(region, str) or not re.fullmatch(REGION, region):
+    if not isinstance(region, str) or not is_region(region):
         return None
     return NamedRegion(region, account if isinstance(account, str) else "", key)

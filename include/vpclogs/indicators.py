@@ -10,11 +10,12 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 
+from vpclogs.identifiers import ACCOUNT
 from vpclogs.schemas.model import Indicator
 
 __all__ = ["ANSWERS", "SCANNERS", "account", "domain", "exchanger", "instance", "ip"]
 
-_ACCOUNT = re.compile(r"[0-9]{12}")
+_ACCOUNT = re.compile(ACCOUNT)
 _PREFERENCE = re.compile(r"[0-9]+(?:\s+|$)")
 _CONTROL = re.compile(r"[\x80-\x9f]")
 _MAX_LABEL = 63  # longer ones are no DNS labels, and punycode decoding is quadratic

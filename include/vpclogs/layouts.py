@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 
+from vpclogs.identifiers import ACCOUNT, FLOW_LOG, ORGANIZATION, REGION, VPC, is_vpc
 from vpclogs.partitions import LogType
 
 __all__ = [
-    "REGION",
     "ROOT",
     "AccountFolder",
     "Layout",
@@ -38,34 +38,31 @@ __all__ = [
 ROOT = "AWSLogs/"
 
 _SERVICE = {LogType.VPC_DNS: "vpcdnsquerylogs", LogType.VPC_FLOW: "vpcflowlogs"}
-_ORGANIZATION = re.compile(r"o-[a-z0-9]+/")
-_ACCOUNT = re.compile(r"(?P<hive>aws-account-id=)?(?P<account>[0-9]{12})/")
-REGION = r"[a-z]{2}(?:-[a-z]+)+-[0-9]+"
-"""Pattern of a region's name, of every AWS cloud."""
-
+_ORGANIZATION = re.compile(f"{ORGANIZATION}/")
+_ACCOUNT = re.compile(f"(?P<hive>aws-account-id=)?(?P<account>{ACCOUNT})/")
 _FLOW_SCOPE = {hive: re.compile(f"{'aws-region=' if hive else ''}(?P<region>{REGION})/") for hive in (False, True)}
 
-_START = r"(?:o-[a-z0-9]+/)?"
+_START = f"(?:{ORGANIZATION}/)?"
 _FOLDERS = {
     LogType.VPC_DNS: re.compile(
-        _START + r"(?P<account>[0-9]{12})/vpcdnsquerylogs/(?P<scope>vpc-[0-9a-f]+)/"
+        _START + f"(?P<account>{ACCOUNT})/vpcdnsquerylogs/(?P<scope>{VPC})/"
         r"(?P<year>[0-9]{4})/(?P<month>[0-9]{2})/(?P<day>[0-9]{2})/(?P<file>[^/]+)"
     ),
     LogType.VPC_FLOW: re.compile(
-        _START + rf"(?P<account>[0-9]{{12}})/vpcflowlogs/(?P<region>{REGION})/"
+        _START + f"(?P<account>{ACCOUNT})/vpcflowlogs/(?P<region>{REGION})/"
         r"(?P<year>[0-9]{4})/(?P<month>[0-9]{2})/(?P<day>[0-9]{2})/(?:(?P<hour>[0-9]{2})/)?(?P<file>[^/]+)"
     ),
 }
 _HIVE_FOLDERS = re.compile(
-    _START + rf"aws-account-id=(?P<account>[0-9]{{12}})/aws-service=vpcflowlogs/aws-region=(?P<region>{REGION})/"
+    _START + f"aws-account-id=(?P<account>{ACCOUNT})/aws-service=vpcflowlogs/aws-region=(?P<region>{REGION})/"
     r"year=(?P<year>[0-9]{4})/month=(?P<month>[0-9]{2})/day=(?P<day>[0-9]{2})/(?:hour=(?P<hour>[0-9]{2})/)?(?P<file>[^/]+)"
 )
 # The hash is 8 hex digits in all keys seen, but no AWS page promises its length.
-_TAIL = r"[0-9]{8}T[0-9]{4}Z_[0-9A-Za-z]+"
+_TAIL = r"[0-9]{8}T[0-9]{4}Z_[0-9A-Za-z]{1,64}"
 _FILES = {
-    LogType.VPC_DNS: re.compile(rf"(?P<scope>vpc-[0-9a-f]+)_vpcdnsquerylogs_(?P<account>[0-9]{{12}})_{_TAIL}\.log\.gz"),
+    LogType.VPC_DNS: re.compile(rf"(?P<scope>{VPC})_vpcdnsquerylogs_(?P<account>{ACCOUNT})_{_TAIL}\.log\.gz"),
     LogType.VPC_FLOW: re.compile(
-        rf"(?P<account>[0-9]{{12}})_vpcflowlogs_(?P<region>{REGION})_(?P<scope>fl-[0-9a-f]+)_{_TAIL}"
+        rf"(?P<account>{ACCOUNT})_vpcflowlogs_(?P<region>{REGION})_(?P<scope>{FLOW_LOG})_{_TAIL}"
         r"(?:\.log\.gz|(?:\.log)?\.parquet)"
     ),
 }
@@ -120,7 +117,10 @@ class AccountFolder:
 
 @dataclass(frozen=True, slots=True)
 class ScopeFolder:
-    """The folder above the days: one VPC (DNS, ``vpc`` set) or one region (flow, ``region`` set)."""
+    """The folder above the days: one VPC (DNS) or one region (flow, ``region`` set).
+
+    ``vpc`` is empty for a flow log and for a name that is no VPC id.
+    """
 
     path: str
     account: str
@@ -210,6 +210,7 @@ def read_scope_folder(parent: AccountFolder, folder: str, log_type: LogType) -> 
     path = parent.path + folder
     if log_type is LogType.VPC_DNS:
         # Any name: what lies below one that is no VPC id is reported key by key, not passed over.
-        return ScopeFolder(path, parent.account, None, folder.rstrip("/"), parent.hive)
+        name = folder.rstrip("/")
+        return ScopeFolder(path, parent.account, None, name if is_vpc(name) else "", parent.hive)
     match = _FLOW_SCOPE[parent.hive].fullmatch(folder)
     return None if match is None else ScopeFolder(path, parent.account, match["region"], "", parent.hive)

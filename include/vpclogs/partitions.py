@@ -6,21 +6,18 @@ rebuilt by listing a prefix, and a late record never moves between partitions.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Self
 
 from vpclogs.errors import InvalidPartition
+from vpclogs.identifiers import is_account, is_region
 
 __all__ = ["UNKNOWN_REGION", "LogType", "Partition"]
 
 UNKNOWN_REGION = "unknown"
 """Region of a VPC none of whose objects could be read yet (DNS keys carry no region)."""
-
-_ACCOUNT = re.compile(r"[0-9]{12}")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
 
 
 class LogType(StrEnum):
@@ -40,9 +37,9 @@ class Partition:
     day: date
 
     def __post_init__(self) -> None:
-        if not _ACCOUNT.fullmatch(self.account):
+        if not is_account(self.account):
             raise InvalidPartition(f"account {self.account!r} is not 12 digits")
-        if self.region != UNKNOWN_REGION and not _REGION.fullmatch(self.region):
+        if self.region != UNKNOWN_REGION and not is_region(self.region):
             raise InvalidPartition(f"region {self.region!r} does not look like us-west-2")
 
     @property

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from vpclogs.identifiers import ACCOUNT, REGION, is_account
 from vpclogs.partitions import LogType
 
 __all__ = ["AccountFilter", "RegionFilter", "Source", "matching"]
@@ -33,7 +34,7 @@ def _account(value: Any) -> Any:
                 "YAML read this account id as a number and its leading zero is lost: write it in quotes, "
                 'such as "012345678901"'
             )
-    if isinstance(value, str) and not re.fullmatch(r"[0-9]{12}", value):
+    if isinstance(value, str) and not is_account(value):
         raise ValueError(f"an account id is 12 digits, this has {len(value)} characters")
     return value
 
@@ -55,11 +56,12 @@ def _folder(value: str) -> str:
 
 
 Account = Annotated[str, BeforeValidator(_account)]
-Region = Annotated[str, matching(r"[a-z]{2}(-[a-z]+)+-\d+", "this does not look like a region such as us-west-2")]
+Region = Annotated[str, matching(REGION, "this does not look like a region such as us-west-2")]
 Name = Annotated[str, matching(r"[a-z0-9-]{1,60}", "use small letters, digits and hyphens, 60 at most")]
 Bucket = Annotated[str, matching(r"[A-Za-z0-9._-]{3,255}", "write the bucket's name alone, without s3:// and prefix")]
 RoleArn = Annotated[
-    str, matching(r"arn:[a-z-]+:iam::[0-9]{12}:role/.+", "write a role such as arn:aws:iam::123456789012:role/reader")
+    str,
+    matching(rf"arn:aws[a-z-]*:iam::{ACCOUNT}:role/.+", "write a role such as arn:aws:iam::123456789012:role/reader"),
 ]
 Endpoint = Annotated[str, matching(r"https?://[^/]+/?", "write a URL such as http://127.0.0.1:8333")]
 

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.cli.terminal import UsageError
-from vpclogs.partitions import LogType
+from vpclogs.identifiers import is_account, is_region
+from vpclogs.partitions import UNKNOWN_REGION, LogType
 
 if TYPE_CHECKING:
     from vpclogs.settings import Settings
@@ -59,7 +60,9 @@ def wanted(arguments: argparse.Namespace, settings: Settings) -> Mapping[str, An
         raise UsageError(f"--source {arguments.source} is no source of {arguments.log_type}; there is {known}")
     if not sources:
         raise UsageError(f"the settings have no source of {arguments.log_type}")
-    if arguments.account is not None and not (arguments.account.isdecimal() and len(arguments.account) == 12):
+    if arguments.account is not None and not is_account(arguments.account):
         raise UsageError(f"--account {arguments.account} is not 12 digits")
+    if arguments.region is not None and arguments.region != UNKNOWN_REGION and not is_region(arguments.region):
+        raise UsageError(f"--region {arguments.region} does not look like a region such as us-west-2")
     days = [arguments.first + timedelta(days=n) for n in range((arguments.last - arguments.first).days + 1)]
     return {"days": days, "account": arguments.account, "region": arguments.region, "source": arguments.source}

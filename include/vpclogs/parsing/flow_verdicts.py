@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from vpclogs.identifiers import ACCOUNT
 from vpclogs.parsing.flow_header import FlowHeader, shortened
 from vpclogs.schemas.model import TIMESTAMP, Field, Indicator
 
@@ -24,7 +25,7 @@ _LATEST_MILLISECOND = 253_402_300_799_999  # the end of the year 9999
 _MAX_PORT = 65_535
 _PORTS = frozenset({"srcPort", "dstPort"})
 _DIGITS = re.compile(r"[0-9]+")
-_ACCOUNT = re.compile(r"[0-9]{12}")
+_ACCOUNT = re.compile(ACCOUNT)
 
 
 @dataclass(frozen=True, slots=True)

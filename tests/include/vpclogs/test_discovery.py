@@ -91,7 +91,7 @@ def test_finds_every_flow_layout_below_prefix_and_organization(
 ) -> None:
     plain, hive = f"{A}/vpcflowlogs/us-east-1/2023/02/15/", f"aws-account-id={A}/aws-service=vpcflowlogs/"
     hive += "aws-region=us-east-1/year=2023/month=02/day=15/"
-    folders = [plain, f"{plain}16/", hive, f"{hive}hour=16/", f"o-abc/{plain}", f"o-abc/{hive}"]
+    folders = [plain, f"{plain}16/", hive, f"{hive}hour=16/", f"o-a1b2c3d4e5/{plain}", f"o-a1b2c3d4e5/{hive}"]
     wanted = [f"dev/AWSLogs/{folder}{flow_file(A, 'us-east-1', DAY)}" for folder in folders]
     put(*wanted, wanted[0].removeprefix("dev/"), "dev/AWSLogs/notes/x", f"dev/AWSLogs/{A}/vpcflowlogs/notes/x")
 
@@ -165,7 +165,7 @@ def test_a_stray_key_is_listed_with_its_problem(s3: S3Client, bucket: str, put: 
     listing = discover(s3, dns(bucket), [DAY])
 
     assert [(found.problem, found.account, found.day, found.scope) for found in listing.objects] == [
-        ("key_layout", A, DAY, "old"),
+        ("key_layout", A, DAY, ""),
         ("key_layout", A, DAY, V1),
         ("key_layout", A, DAY, V1),
     ]
