@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,19 +16,32 @@ from pathlib import Path
 
 from demo.airflow_api import AirflowApi
 from demo.options import REPOSITORY, DemoError
+from demo.ports import is_free, listens
 from demo.processes import Background
 
-__all__ = ["PASSWORD", "USER", "AirflowServer", "choose_port"]
+__all__ = ["PASSWORD", "USER", "AirflowServer", "PortTakenError", "choose_port"]
 
 USER, PASSWORD = "admin", "vpclogs"
 
-_READY_SECONDS = 240.0
+# Idle, it takes 20 seconds. A part that ended is noticed at once, so patience costs nothing.
+_READY_SECONDS = 600.0
 _PARTS = {
     "api-server": ["api-server"],
     "scheduler": ["scheduler", "--skip-serve-logs"],
     "dag-processor": ["dag-processor"],
     "triggerer": ["triggerer", "--skip-serve-logs"],
 }
+# The components of Airflow's health report, by the part that must be up for it.
+_HEALTH = {
+    "api-server": "metadatabase",
+    "scheduler": "scheduler",
+    "dag-processor": "dag_processor",
+    "triggerer": "triggerer",
+}
+
+
+class PortTakenError(DemoError):
+    """Raised when another program holds the port of the UI."""
 
 
 class AirflowServer:
@@ -95,6 +107,7 @@ class AirflowServer:
         """Wait until all is up, and before that start it unless it runs. Returns whether it was started.
 
         Raises:
+            PortTakenError: another program holds the port, or took it before the API server bound it.
             DemoError: a part ended, or it was not up in time; with the last lines of its log.
         """
         runs = self.running
@@ -133,30 +146,28 @@ class AirflowServer:
             raise DemoError(f"Airflow could not make its database in {self.home}:\n{_last(result.stderr)}")
 
     def _wait_healthy(self, say: Callable[[str], None]) -> None:
-        wanted = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+        """Wait until the API server, which must be our own, reports every part as healthy."""
         deadline = time.monotonic() + _READY_SECONDS
-        up: set[str] = set()
-        while len(up) < len(wanted):
+        waiting = dict(_HEALTH)
+        while waiting:
             self._require_running()
             if time.monotonic() > deadline:
-                missing = ", ".join(name for name in wanted if name not in up)
-                raise DemoError(
-                    f"Airflow was not up after {_READY_SECONDS:.0f} s ({missing} missing): see {self._logs}"
-                )
+                logs = "\n".join(part.log_end() for part in self.parts if part.name in waiting)
+                raise DemoError(f"Airflow was not up after {_READY_SECONDS:.0f} s ({', '.join(waiting)}). {logs}")
             time.sleep(0.5)
-            healthy = {name for name, status in self.api.health().items() if status == "healthy"} & set(wanted)
-            for name in sorted(healthy - up, key=wanted.index):
-                say(f"Airflow: {'API server' if name == 'metadatabase' else name.replace('_', ' ')} is up")
-            up |= healthy
-
-    @property
-    def _logs(self) -> Path:
-        return self.parts[0].log.parent
+            if not listens(self.parts[0].pid, self.port):
+                continue
+            health = self.api.health()
+            for name in [name for name, component in waiting.items() if health.get(component) == "healthy"]:
+                say(f"Airflow: {name.replace('-', ' ')} is up")
+                del waiting[name]
 
     def _require_running(self) -> None:
         for part in self.parts:
             if not part.running:
-                raise DemoError(f"Airflow's {part.name} ended by itself. The end of {part.log}:\n{part.tail()}")
+                lost = "address already in use" in part.log_end().lower()
+                kind = PortTakenError if lost else DemoError
+                raise kind(f"Airflow's {part.name} ended by itself. {part.log_end()}")
 
 
 def choose_port(wanted: int | None, before: int | None, own: bool) -> int:
@@ -173,24 +184,14 @@ def choose_port(wanted: int | None, before: int | None, own: bool) -> int:
         return wanted
     candidates = ([before] if before else []) + list(range(8080, 8100))
     for port in candidates:
-        if (own and port == before) or _is_free(port):
+        if (own and port == before) or is_free(port):
             return port
     raise DemoError("the ports 8080 to 8099 are all taken: choose another with DEMO_PORT=...")
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
 def _require_free(port: int) -> None:
-    if not _is_free(port):
-        raise DemoError(f"port {port} is taken by another program: choose another with DEMO_PORT=...")
+    if not is_free(port):
+        raise PortTakenError(f"port {port} is taken by another program: choose another with DEMO_PORT=...")
 
 
 def _last(text: str, lines: int = 15) -> str:

@@ -62,7 +62,7 @@ class Background:
         """Ask the process to end, which ends its children in order; `wait_stopped` sees to it."""
         if self.running:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid(), signal.SIGTERM)
+                os.kill(self.pid, signal.SIGTERM)
 
     def wait_stopped(self, *, patience: float = 40) -> None:
         """Wait until the process and its children are gone; ends them by force after ``patience`` seconds."""
@@ -74,18 +74,19 @@ class Background:
             time.sleep(0.1)
         self._reap()
 
-    def tail(self, lines: int = 15) -> str:
-        """The last lines of the log."""
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+    def log_end(self, lines: int = 15) -> str:
+        """Return a sentence with the log's path and its last lines."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return f"The end of {self.log}:\n" + "\n".join(text.splitlines()[-lines:])
 
-    def _pid(self) -> int:
+    @property
+    def pid(self) -> int:
+        """The id of the process that was started last, whether it still runs or not."""
         return int((self.folder / f"{self.name}.pid").read_text())
 
     def _kill_all(self) -> None:
         """End the process and all it started: its session, because Airflow's tasks leave its process group."""
-        leader = self._pid()
+        leader = self.pid
         for pid in [leader, *(int(entry.name) for entry in Path("/proc").glob("[0-9]*"))]:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 if os.getsid(pid) == leader:
@@ -94,4 +95,4 @@ class Background:
     def _reap(self) -> None:
         """Take leave of a process that this very process started, so that it is no zombie."""
         with contextlib.suppress(ChildProcessError, FileNotFoundError):
-            os.waitpid(self._pid(), os.WNOHANG)
+            os.waitpid(self.pid, os.WNOHANG)

