@@ -51,7 +51,9 @@ class AirflowApi:
 
     def __init__(self, settings: AirflowSettings) -> None:
         self._settings = settings
-        self._url = settings.url.rstrip("/")
+        self._ui = settings.url.rstrip("/")
+        self._url = (settings.api_url or settings.url).rstrip("/")
+        self._key = "airflow.api_url" if settings.api_url else "airflow.url"
         self._token = settings.token or ""
 
     def start(self, dag: str, key: str, *, note: str) -> DagRun:
@@ -90,7 +92,7 @@ class AirflowApi:
 
     def _run(self, dag: str, answer: Mapping[str, Any]) -> DagRun:
         run = str(answer["dag_run_id"])
-        url = f"{self._url}/dags/{dag}/runs/{quote(run, safe='')}"
+        url = f"{self._ui}/dags/{dag}/runs/{quote(run, safe='')}"
         return DagRun(run, str(answer.get("partition_key") or ""), str(answer["state"]), url)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -129,12 +131,12 @@ class AirflowApi:
         except urllib.error.HTTPError:
             raise
         except ValueError as error:
-            raise AirflowRefused(f"{self._url}{path} does not answer as Airflow does: check airflow.url") from error
+            raise AirflowRefused(f"{self._url}{path} does not answer as Airflow does: check {self._key}") from error
         except (OSError, HTTPException) as error:
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             what = "no answer in time" if isinstance(reason, socket.timeout) else reason
             raise AirflowUnavailable(
-                f"Airflow at {self._url} cannot be reached ({what}): check airflow.url, and that its API server runs"
+                f"Airflow at {self._url} cannot be reached ({what}): check {self._key}, and that its API server runs"
             ) from error
 
     def _explained(self, error: urllib.error.HTTPError, path: str) -> VpcLogsError:

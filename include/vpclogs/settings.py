@@ -125,12 +125,15 @@ class UpkeepSettings(_Frozen):
 
 
 class AirflowSettings(_Frozen):
-    """How the command reaches Airflow's REST API: the address of the UI, and a login or a ready token.
+    """How the command reaches Airflow's REST API, and with which login or token.
 
+    ``url`` is the address of the UI, which links begin with. ``api_url`` is the address to call where
+    that one cannot be reached, such as the name of a service in the network of containers.
     The login may be left to the environment of whoever runs the command, see `with_login`.
     """
 
     url: Annotated[str, matching(r"https?://\S+", "write the address of the UI, such as http://localhost:8080")]
+    api_url: Annotated[str, matching(r"https?://\S+", "write an address such as http://api-server:8080")] | None = None
     username: str | None = Field(default=None, min_length=1)
     password: str | None = Field(default=None, min_length=1, repr=False)
     token: str | None = Field(default=None, min_length=1, repr=False)

@@ -35,6 +35,28 @@ def test_a_run_is_started_for_its_key_and_can_be_followed(airflow):
     assert [api.get(DAG, started.id).state for _ in range(2)] == ["running", "success"]
 
 
+def test_calls_go_to_the_api_address_and_links_to_the_ui(airflow):
+    ui = "https://airflow.example.com/site/"
+    api = AirflowApi(AirflowSettings(url=ui, api_url=f"{airflow.url}/", username="me", password=PASSWORD))
+
+    started = api.start(DAG, KEY, note="by hand")
+
+    assert started.url == f"https://airflow.example.com/site/dags/{DAG}/runs/manual__0"
+    assert api.get(DAG, started.id).url == started.url
+
+
+def test_error_names_the_setting_of_the_address_that_was_called():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        nowhere = f"http://127.0.0.1:{free.getsockname()[1]}"
+        for settings, key in (
+            (AirflowSettings(url=nowhere, token="t"), "airflow.url"),
+            (AirflowSettings(url="http://ui", api_url=nowhere, token="t"), "airflow.api_url"),
+        ):
+            with pytest.raises(AirflowUnavailable, match=rf"check {key},"):
+                AirflowApi(settings).require_running(DAG)
+
+
 def test_all_active_runs_are_found_however_many(airflow):
     for number in range(230):
         airflow.add(DAG, str(number))

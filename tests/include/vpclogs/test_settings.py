@@ -156,6 +156,10 @@ WRONG = {
         "airflow: {url: 'localhost:8080', token: t}",
         "3: airflow.url: write the address of the UI, such as http://localhost:8080 (found: localhost:8080)",
     ),
+    "an address of Airflow's API": (
+        "airflow: {url: 'http://localhost:8080', api_url: 'api-server:8080', token: t}",
+        "3: airflow.api_url: write an address such as http://api-server:8080 (found: api-server:8080)",
+    ),
     "a key like no other gets all keys": (
         "zzz: 1",
         "3: zzz: unknown key; the keys here are airflow, audit, catalog, checks_folder, ledger, limits, monitors, "
