@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations
+from operator import and_
 
 import numpy as np
 
@@ -51,8 +53,7 @@ class SharedPieces:
             np.array([piece is not None for piece in pieces], np.bool_).take(kind.codes)
             for kind, pieces in zip(self._kinds, self._pieces, strict=True)
         ]
-        good: Mask = np.logical_and.reduce(masks)
-        return good
+        return reduce(and_, masks)
 
     def text(self, name: str) -> Coded:
         """One of the names in `dns_columns.TEXTS`."""

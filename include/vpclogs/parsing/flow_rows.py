@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from itertools import pairwise
+from operator import or_
 from types import MappingProxyType
 
 import numpy as np
@@ -47,7 +49,7 @@ def make_rows(
                 marked[name] = marked[name] | bad if name in marked else bad
     unknown = {name: columns[name] for name in header.names if name in header.unknown}
     if marked:
-        good = pa.array(~np.logical_or.reduce(list(marked.values())))
+        good = pa.array(~reduce(or_, marked.values()))
         typed = {name: column.filter(good) for name, column in typed.items()}
         unknown = {name: column.filter(good) for name, column in unknown.items()}
     return _table(typed, unknown, len(typed[VPC_FLOW.event_time])), marked

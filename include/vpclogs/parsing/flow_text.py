@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
 
 import numpy as np
 import pyarrow as pa
@@ -187,7 +188,7 @@ class FlowTextParser:
         """The rows, the places of the lines with more or fewer values, those of the other bad ones among the rest."""
         columns, uneven = self._read_columns(pieces, header, header.numbers if exact else self._as_text)
         rows, marked = make_rows(header, columns, empty_texts(columns))
-        bad = np.flatnonzero(np.logical_or.reduce(list(marked.values()))) if marked else np.empty(0, np.int64)
+        bad = np.flatnonzero(reduce(or_, marked.values())) if marked else np.empty(0, np.int64)
         return rows, uneven, bad
 
     def _read_columns(

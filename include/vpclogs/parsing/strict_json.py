@@ -111,7 +111,7 @@ def _depth(line: bytes) -> int:
     """How many brackets are open at once, at most, outside strings."""
     marks = np.frombuffer(_STRING.sub(b"", line), np.uint8)
     steps = np.isin(marks, _OPENING).astype(np.int32) - np.isin(marks, _CLOSING)
-    return int(np.cumsum(steps).max(initial=0))
+    return int(np.max(np.cumsum(steps), initial=0))
 
 
 def _check_text(record: dict[str, Any]) -> None:
