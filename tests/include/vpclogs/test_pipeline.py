@@ -169,8 +169,8 @@ def test_an_account_that_is_denied_fails_by_name_and_the_others_load(make_pipeli
 
 
 def test_an_object_that_may_be_listed_but_not_read_fails_its_partition_only(make_pipeline, bucket, s3, seaweed):
-    put_lines(s3, bucket, dns_key("2140", account="111111111111"), [event()])
-    put_lines(s3, bucket, dns_key("2140", account="222222222222"), [event()])
+    for account in ("111111111111", "222222222222"):
+        put_lines(s3, bucket, dns_key("2140", account=account), [event(account_id=account)])
     run_first = make_pipeline()
     assert len(run_first.plan("vpc_dns", run_key="learn the regions")) == 1
     seaweed.deny(bucket, "AWSLogs/111111111111/", listing=False)
