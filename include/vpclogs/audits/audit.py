@@ -1,4 +1,4 @@
-"""The audit of one partition: run every check, give what they found."""
+"""The audit of one partition: run every check and return the findings."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def audit(
     statistics: Mapping[str, Any],
     settings: AuditSettings,
 ) -> list[Finding]:
-    """What is to be said about a partition of one manifest; an `error` keeps it from being published.
+    """Return the findings of all checks on one partition of a manifest; an `error` finding blocks its publish.
 
-    ``expected`` are its objects in the manifest, ``outcomes`` what became of them, both of
-    this partition only. ``statistics`` are merged over the batches; empty if none ended.
+    ``expected`` are the partition's objects in the manifest, ``outcomes`` their staging outcomes. ``statistics`` are
+    merged over the batches, and empty if no batch finished.
     """
     limits = _strictest([settings.for_source(name) for name in sorted({item.source for item in expected})])
     case = Case(partition, expected, outcomes, PartitionStatistics.from_json(dict(statistics)), limits)
@@ -48,7 +48,7 @@ def _findings(check: Check, case: Case) -> list[Finding]:
 
 
 def _strictest(limits: Sequence[AuditThresholds]) -> AuditThresholds:
-    """Of several sources that feed one partition the lowest bound, and the loudest severity, of each check."""
+    """Return, for each check, the lowest bound and the highest severity of several sources."""
     if len(limits) <= 1:
         return limits[0] if limits else AuditThresholds()
     numbers = (name for name in AuditThresholds.model_fields if name != "severities")

@@ -1,4 +1,4 @@
-"""All that an audit knows of one partition, in the words that checks use."""
+"""The input of a check: one partition of one manifest, with outcomes and statistics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHER_LOGS = frozenset({"transit_gateway", "cloudwatch_export"})
 """Reasons to refuse an object that is sound, but another kind of log under the same prefix."""
 
 NOT_OURS = OTHER_LOGS | {"key_layout", "archived"}
-"""Reasons that say nothing about the format of the log, however many objects they refuse."""
+"""Reasons unrelated to the format of the log, however many objects they refuse."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +44,23 @@ class Case:
 
     @property
     def records(self) -> int:
-        """Rows and refused records of the loaded objects."""
+        """The number of rows and refused records of the loaded objects."""
         return self.seen.rows + self.seen.refused
 
     @property
     def enough_records(self) -> bool:
-        """Whether a share of the records means something."""
+        """True if there are enough records to judge a share of them."""
         return self.records >= self.limits.min_records
 
     def ended(self, state: ObjectState) -> list[ObjectOutcome]:
-        """The outcomes in one state."""
+        """Return the outcomes in one state."""
         return [outcome for outcome in self.outcomes if outcome.state == state]
 
     def key(self, outcome: ObjectOutcome) -> str | None:
-        """The key of an outcome's object."""
+        """Return the key of an outcome's object."""
         item = self.objects.get(outcome.identity)
         return item.key if item else None
 
     def find(self, begin: str) -> LogObject | None:
-        """The object whose identity begins so."""
+        """Return the object whose identity starts with ``begin``."""
         return next((item for identity, item in self.objects.items() if identity.startswith(begin)), None)

@@ -1,4 +1,4 @@
-"""What a check is: a rule over a case, with all that people need to know about it."""
+"""A check: a rule over one partition, with its documentation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Seen = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """``threshold`` names the settings it obeys; ``action`` is what to do at 3 a.m."""
+    """One rule. ``threshold`` names the settings it uses; ``action`` is the first thing to do when it fails."""
 
     name: str
     severity: Severity
@@ -28,5 +28,5 @@ class Check:
 
 
 def percent(share: float) -> str:
-    """``0.05`` as ``5 %``, with as many digits as it takes to tell it from 0."""
+    """Format a share as a percentage: ``0.05`` as ``5 %``, with enough digits to distinguish it from 0."""
     return f"{share:.2g} %" if (share := share * 100) < 10 else f"{share:.0f} %"

@@ -1,4 +1,4 @@
-"""Checks that every object of the manifest is accounted for, once, and has what it should."""
+"""Checks that every object of the manifest is accounted for exactly once, and complete."""
 
 from __future__ import annotations
 

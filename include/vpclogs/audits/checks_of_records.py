@@ -1,4 +1,4 @@
-"""Checks of the records: refused, repeated, incomplete, at the wrong time or place, unknown."""
+"""Checks of records: refused, repeated, incomplete, at the wrong time or place, or unknown."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _nulls(case: Case) -> Iterator[Seen]:
 
 
 def _hours(case: Case, low: int, high: int) -> Tally:
-    """Events whose hour, counted from the begin of the day, is in [low, high)."""
+    """Return events whose hour, counted from the start of the day, is in [low, high)."""
     found = Tally()
     for hour, entry in case.seen.off_hours.names.items():
         if hour.lstrip("-").isdigit() and low <= int(hour) < high:

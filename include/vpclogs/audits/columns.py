@@ -1,4 +1,4 @@
-"""Cheap facts about one Arrow column: a few nanoseconds per row while all is as expected."""
+"""Cheap facts about one Arrow column: a few nanoseconds per row for expected values."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 
 __all__ = ["Mask", "all_equal", "contiguous", "unexpected", "valid_mask", "value_counts", "value_mask"]
 
-_FEW = 100  # values of a dictionary that are cheaper to look at than to count
+_FEW = 100  # dictionaries up to this size are scanned; larger ones are counted by index
 
 Mask = npt.NDArray[np.bool_]
 
 
 def contiguous(column: pa.ChunkedArray) -> pa.Array:
-    """A column as one array. Copies only if it has several chunks."""
+    """Return a column as one array. Copies only if it has several chunks."""
     if column.num_chunks == 1:
         return column.chunk(0)
     if pa.types.is_dictionary(column.type):
@@ -26,10 +26,10 @@ def contiguous(column: pa.ChunkedArray) -> pa.Array:
 
 
 def all_equal(column: pa.Array, value: str) -> bool:
-    """Whether each value that is not null equals `value`."""
+    """Return True if every value that is not null equals `value`."""
     if pa.types.is_dictionary(column.type):
         return _all_among(column, {value})
-    # The texts lie side by side, so comparing them is comparing memory, once the lengths are right.
+    # Equal texts lie side by side, so once the lengths match this is a comparison of memory.
     text = value.encode()
     _, offset_buffer, data = column.buffers()
     offsets = np.frombuffer(offset_buffer, np.int32)[column.offset : column.offset + len(column) + 1]
@@ -41,33 +41,33 @@ def all_equal(column: pa.Array, value: str) -> bool:
 
 
 def value_counts(column: pa.Array) -> dict[str, int]:
-    """How often each value occurs; nulls are not counted. For columns of few values."""
+    """Return how often each value occurs, without nulls. For columns with few distinct values."""
     if not pa.types.is_dictionary(column.type):
         pairs = pc.value_counts(column)
         values, counts = pairs.field("values").to_pylist(), pairs.field("counts").to_pylist()
         return {value: count for value, count in zip(values, counts, strict=True) if value is not None}
     indices = column.indices.drop_null() if column.null_count else column.indices
     tally = np.bincount(indices.to_numpy(), minlength=len(column.dictionary))
-    used = np.flatnonzero(tally)  # several columns may share a dictionary, so most of it may be unused
+    used = np.flatnonzero(tally)  # columns may share a dictionary, so most of it may be unused
     return dict(zip(column.dictionary.take(pa.array(used)).to_pylist(), tally[used].tolist(), strict=True))
 
 
 def unexpected(column: pa.Array, values: Collection[str]) -> dict[str, int]:
-    """The values that are not among `values`, and how often each occurs."""
+    """Return the values that are not among `values`, with their counts."""
     if _all_among(column, values):
         return {}
     return {value: count for value, count in value_counts(column).items() if value not in values}
 
 
 def value_mask(column: pa.Array, value: str) -> Mask:
-    """Where the column has `value`."""
+    """Return a mask of the rows that have `value`."""
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     return np.asarray(pc.fill_null(pc.equal(column, pa.scalar(value, column.type)), False))
 
 
 def valid_mask(column: pa.Array) -> Mask:
-    """Where the column is not null."""
+    """Return a mask of the rows that are not null."""
     return np.asarray(column.is_valid())
 
 

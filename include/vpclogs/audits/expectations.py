@@ -1,4 +1,4 @@
-"""What AWS's records look like when all is well, per log."""
+"""Expected properties of AWS's records, per log type."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ __all__ = ["EXPECTATIONS", "Expectations"]
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
-    """Columns by the part they play. Names are those of the log's schema.
+    """Columns by their role. Names are those of the log's schema.
 
-    ``filled`` have a value on every record, ``filled_by_traffic`` on every record that
-    describes traffic; both only where the object's format has the column at all.
-    ``record`` tells two records apart, unless one of ``comparable`` lacks a value that is
-    due. ``spread`` are cheap columns that differ between neighbouring records.
+    ``filled`` columns have a value in every record, ``filled_by_traffic`` columns in every record that describes
+    traffic; both only if the object's format has the column. ``record`` identifies a record, unless one of
+    ``comparable`` lacks a required value. ``spread`` are cheap columns that differ between neighboring records.
     """
 
     account: str
@@ -26,7 +25,7 @@ class Expectations:
     comparable: tuple[str, ...]
     spread: tuple[str, ...]
     versions: frozenset[str]
-    status: str | None = None  # the column that says that a record describes no traffic
+    status: str | None = None  # the column that marks records without traffic
     filled_by_traffic: tuple[str, ...] = ()
 
 
@@ -49,7 +48,7 @@ EXPECTATIONS = {
         # Not interfaceId: it is `-` for a regional NAT gateway. Not account: it may be `unknown`.
         filled=("start", "end", "status"),
         filled_by_traffic=(*_FLOW_TUPLE, "packets", "bytes", "action", "vpcId", "subNetId"),
-        # Not pktSrcAddr and the like: two flow logs of different format deliver the same record.
+        # Not pktSrcAddr and the like: two flow logs of different formats deliver the same record.
         record=("interfaceId", *_FLOW_TUPLE, "packets", "bytes", "start", "end"),
         comparable=("interfaceId", "srcAddr", "dstAddr", "srcPort", "dstPort", "status"),
         spread=("start", "bytes"),

@@ -1,4 +1,4 @@
-"""A finding: what one check has to say about one partition."""
+"""Findings: the results of checks on one partition."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ __all__ = ["Finding", "Severity"]
 
 
 class Severity(StrEnum):
-    """How much a finding matters, from least to most."""
+    """The severity of a finding, lowest first."""
 
-    INFO = "info"  # good to know; nothing to do now
-    WARNING = "warning"  # published, and somebody should look
+    INFO = "info"  # informational; no action
+    WARNING = "warning"  # published, but needs attention
     ERROR = "error"  # the partition is not published
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``message`` says what was expected, what was seen and what to do; ``example`` is an object's key."""
+    """One finding.
+
+    ``message`` states the expected and the observed value and the next step; ``example`` is an object's key.
+    """
 
     check: str
     severity: Severity

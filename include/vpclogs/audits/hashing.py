@@ -1,4 +1,4 @@
-"""Hashes of rows, the same in every process and release: a cheap one of many rows, an exact one of few."""
+"""Row hashes that are equal in every process and release: a cheap one for many rows, an exact one for few."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["Words", "exact", "spread"]
 
 Words = npt.NDArray[np.uint64]
 
-_STEP = np.uint64(0x9E3779B97F4A7C15)  # splitmix64's constants
+_STEP = np.uint64(0x9E3779B97F4A7C15)  # constants of splitmix64
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 _SHIFT = np.uint64(31)
 
 
 def spread(columns: Iterable[pa.Array]) -> Words:
-    """64 well mixed bits per row, at about 3 ns per row and column. Of a text only the last eight bytes count."""
+    """Return 64 mixed bits per row, at about 3 ns per row and column. Of a text only the last eight bytes count."""
     return _mixed(_words(column) for column in columns)
 
 
 def exact(columns: Iterable[pa.Array]) -> Words:
-    """64 bits per row, of all that is in the columns, at about 0.5 µs per row. There is at least one text."""
+    """Return 64 bits per row that depend on all columns, at about 0.5 µs per row. At least one column is text."""
     texts: list[pa.Array] = []
     numbers: list[pa.Array] = []
     for column in columns:
@@ -49,9 +49,9 @@ def _mixed(parts: Iterable[Words]) -> Words:
 
 
 def _words(column: pa.Array) -> Words:
-    """The column as 64 bits per row; a null is a zero."""
+    """Return the column as 64 bits per row, with zero for null."""
     if pa.types.is_dictionary(column.type):
-        words = np.append(_words(column.dictionary), np.uint64(0))  # one place more, where nulls point
+        words = np.append(_words(column.dictionary), np.uint64(0))  # one extra entry, for nulls
         found: Words = words[pc.fill_null(column.indices, len(words) - 1).to_numpy()]
         return found
     if pa.types.is_string(column.type):
@@ -64,7 +64,7 @@ def _words(column: pa.Array) -> Words:
 
 
 def _tails(texts: pa.Array) -> Words:
-    """The last eight bytes of each text as a number; a shorter one has zeros for what it lacks."""
+    """Return the last eight bytes of each text as a number, padded with zeros."""
     _, offset_buffer, data_buffer = texts.buffers()
     offsets = np.frombuffer(offset_buffer, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
     data = np.frombuffer(data_buffer or b"", np.uint8)
@@ -73,12 +73,12 @@ def _tails(texts: pa.Array) -> Words:
     windows: Words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
     ends, lengths = offsets[1:], np.diff(offsets)
     words = windows[np.maximum(ends - 8, 0)]
-    if len(ends) and ends[0] < 8:  # fewer than eight bytes lie before the first ends
+    if len(ends) and ends[0] < 8:  # fewer than eight bytes precede the end of the first text
         words <<= _bits(8 - ends)
     words >>= _bits(8 - lengths)
     return words
 
 
 def _bits(count: npt.NDArray[np.int64]) -> Words:
-    """Bytes as bits. NumPy's shift by all 64 gives 0."""
+    """Convert bytes to bits. NumPy's shift by all 64 bits gives 0."""
     return (np.clip(count, 0, 8) * 8).astype(np.uint64)

@@ -1,6 +1,6 @@
-"""The observers: each looks at rows of one partition and adds to its statistics.
+"""Observers: each reads rows of one partition and adds to its statistics.
 
-They are cheap while all is as expected, and spend time only on what is not.
+They are cheap for expected values and spend time only on unexpected ones.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = ["Observed", "observe_rows"]
 
 _HOUR = 3_600_000_000  # microseconds
 _MOST_EXAMPLES = 10
-_NEAR = 48  # hours from the day within which events are counted by the hour, beyond by the day
-_FURTHEST = 24 * 32  # hours; what is further away is counted as that far
+_NEAR = 48  # hours around the day in which events are counted by the hour; beyond it, by the day
+_FURTHEST = 24 * 32  # hours; events further away are counted at this distance
 
 
 class Observed:
@@ -50,33 +50,33 @@ class Observed:
         return len(self.objects)
 
     def column(self, name: str) -> pa.Array:
-        """A column, in one piece."""
+        """Return a column as one array."""
         if name not in self._columns:
             self._columns[name] = contiguous(self._rows.column(name))
         return self._columns[name]
 
     def filled(self, name: str) -> int:
-        """How many rows have a value in a column."""
+        """Return the number of rows that have a value in a column."""
         return len(self) - int(self._rows.column(name).null_count)
 
     def with_values(self, name: str) -> pa.Array | None:
-        """A column, or None if all of it is null."""
+        """Return a column, or None if it is entirely null."""
         column = self.column(name)
         return None if column.null_count == len(column) else column
 
     def key(self, where: Mask) -> str:
-        """The key of the object of the first row of a mask."""
+        """Return the key of the object of the mask's first row."""
         return self._listed[int(self.objects[np.argmax(where)])].key
 
     def begins(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
-        """The first 32 bits of the identity of some rows' objects."""
+        """Return the first 32 bits of the identities of some rows' objects."""
         used, places = np.unique(self.objects[rows], return_inverse=True)
         begins = [int(self._listed[int(ordinal)].identity[:8], 16) for ordinal in used]
         return np.array(begins, np.uint32)[places]
 
 
 def observe_rows(seen: PartitionStatistics, part: Observed, schema: LogSchema) -> None:
-    """Run all observers over rows, of which there is at least one."""
+    """Run all observers over the rows, at least one."""
     seen.rows += len(part)
     idle = _observe_statuses(seen, part)
     _observe_times(seen, part)
@@ -95,7 +95,7 @@ def observe_rows(seen: PartitionStatistics, part: Observed, schema: LogSchema) -
 
 
 def _observe_statuses(seen: PartitionStatistics, part: Observed) -> int:
-    """Count the statuses; give the number of records that describe no traffic."""
+    """Count the statuses and return the number of records without traffic."""
     if part.expect.status is None:
         return 0
     column = part.column(part.expect.status)
@@ -120,10 +120,10 @@ def _observe_times(seen: PartitionStatistics, part: Observed) -> None:
 
 
 def _observe_nulls(seen: PartitionStatistics, part: Observed, name: str, idle: int) -> None:
-    """Count nulls of one column; `idle` is how many rows may be null there because they describe no traffic."""
+    """Count nulls of one column. `idle` rows may be null there because they describe no traffic."""
     column = part.with_values(name)
     if column is None:
-        return  # the format of these objects leaves the field out
+        return  # the format of these objects does not have the field
     if column.null_count <= idle:
         seen.due.add(name, len(column) - idle)
         return
@@ -131,7 +131,7 @@ def _observe_nulls(seen: PartitionStatistics, part: Observed, name: str, idle: i
     due = np.ones(len(column), np.bool_)
     if idle and part.expect.status:
         due = value_mask(part.column(part.expect.status), "OK")
-    # objects that have no value at all: their format leaves the field out
+    # an object without any value: its format does not have the field
     has_field = np.bincount(part.objects, valid) > 0
     due &= has_field[part.objects]
     missing = due & ~valid
@@ -153,8 +153,8 @@ def _observe_values(seen: PartitionStatistics, part: Observed, schema: LogSchema
 
 
 def _count(tally: Tally, part: Observed, column: pa.Array, counts: Mapping[str, int], *, prefix: str = "") -> None:
-    """Add counts of a column's values, the most frequent first."""
+    """Add the counts of a column's values, most frequent first."""
     for value, count in sorted(counts.items(), key=lambda item: -item[1]):
-        # to find an example costs a pass over the column, and there may be as many values as rows
+        # finding an example costs a pass over the column, and there may be as many values as rows
         wanted = len(tally.names) < _MOST_EXAMPLES and prefix + value not in tally.names
         tally.add(prefix + value, count, part.key(value_mask(column, value)) if wanted else None)

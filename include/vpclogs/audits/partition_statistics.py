@@ -1,4 +1,4 @@
-"""The statistics of one partition, as they go through the ledger."""
+"""The statistics of one partition, in the form that the ledger stores."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["PartitionStatistics"]
 
 
 class PartitionStatistics(msgspec.Struct):
-    """Of one batch or of several. All counts are of records unless another thing is named.
+    """Statistics of one batch or of several. Counts are of records unless stated otherwise.
 
-    * ``disordered``: rows that do not come after the row before, so that row ids may repeat
-    * ``off_hours``: by whole hours from the begin of the partition's day (negative: before
-      it), only events that lie outside of the day
+    * ``disordered``: rows that do not follow the row before, so row ids may repeat
+    * ``off_hours``: by whole hours from the start of the partition's day (negative: before it),
+      only events outside the day
     * ``filled``: by column, records that have a value
-    * ``nulls``: by column, nulls where a value is due; ``due``: by column, records where one is
+    * ``nulls``: by column, nulls where a value is required; ``due``: by column, records that require one
     * ``accounts``, ``regions``: only those that differ from the path's
     * ``versions``, ``unknown_fields``: objects
     * ``unknown_values``: as ``column=value``
@@ -43,7 +43,7 @@ class PartitionStatistics(msgspec.Struct):
     sample: Sample = msgspec.field(default_factory=Sample)
 
     def update(self, other: PartitionStatistics) -> None:
-        """Add what another batch saw."""
+        """Add the statistics of another batch."""
         for name in self.__struct_fields__:
             mine, theirs = getattr(self, name), getattr(other, name)
             if isinstance(mine, int):
@@ -52,18 +52,18 @@ class PartitionStatistics(msgspec.Struct):
                 mine.update(theirs)
 
     def to_json(self) -> dict[str, Any]:
-        """For the ledger."""
+        """Return the form that the ledger stores."""
         data: dict[str, Any] = msgspec.to_builtins(self, enc_hook=Sample.to_json)
         return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read `to_json` back. Statistics that are not there are as if nothing had been seen."""
+        """Return statistics from `to_json`. A missing statistic counts as empty."""
         return msgspec.convert(data, cls, dec_hook=lambda kind, value: kind.from_json(value))
 
     @classmethod
     def merged(cls, parts: Iterable[dict[str, Any]]) -> Self:
-        """The sum of several."""
+        """Return the sum of several."""
         total = cls()
         for part in parts:
             total.update(cls.from_json(part))

@@ -1,6 +1,6 @@
-"""The reference of checks in docs/quality.md, made from the checks themselves.
+"""The reference of checks in docs/quality.md, generated from the checks.
 
-``python -m vpclogs.audits.reference docs/quality.md`` brings the page up to date.
+``python -m vpclogs.audits.reference docs/quality.md`` updates the page.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BEGIN, _END = "<!-- made from the checks: begin -->", "<!-- made from the check
 
 
 def checks_reference() -> str:
-    """Markdown: a table of all checks, then what to know about each."""
+    """Return Markdown: a table of all checks, then a section for each."""
     table = ["| check | severity | thresholds |", "| --- | --- | --- |"]
     table += [
         f"| [`{check.name}`](#{check.name}) | {check.severity} | {_thresholds(check) or 'none'} |" for check in CHECKS
@@ -27,7 +27,7 @@ def checks_reference() -> str:
 
 
 def with_reference(page: str) -> str:
-    """The page with its reference replaced."""
+    """Return the page with its reference replaced."""
     before, rest = page.split(_BEGIN, 1)
     _, after = rest.split(_END, 1)
     return f"{before}{_BEGIN}\n\n{checks_reference()}\n{_END}{after}"

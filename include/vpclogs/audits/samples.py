@@ -1,8 +1,7 @@
-"""A sample of a partition's records, to find those that were delivered in two objects.
+"""A sample of a partition's records, to find records delivered in two objects.
 
-A record is in the sample or not by its content alone, so if one copy is, all are, also
-across batches. Up to `CAPACITY` records the sample is all of them; above, a part that
-shrinks as the partition grows.
+Content alone decides whether a record is in the sample, so either all copies of a record are or none, across batches
+too. Up to `CAPACITY` records the sample holds all of them; above that, a share that shrinks as the partition grows.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from vpclogs.audits.hashing import Words, exact, spread
 __all__ = ["CAPACITY", "Repeats", "Sample"]
 
 CAPACITY = 1024
-"""Records kept. Each is twelve bytes that go through the ledger, for every batch of a partition."""
+"""Records kept. Each takes twelve bytes in the ledger, for every batch of a partition."""
 
-_MOST_HALVINGS = 32  # all that the upper half has bits for
+_MOST_HALVINGS = 32  # the upper half has bits for no more
 _LOWER = np.uint64(0xFFFFFFFF)
 
 Columns = Callable[[str], pa.Array]
@@ -35,9 +34,9 @@ Objects = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True, slots=True)
 class Repeats:
-    """Of ``compared`` records in a sample, ``repeated`` had been in another object already.
+    """The result of a comparison: ``repeated`` of ``compared`` sampled records were in another object too.
 
-    ``objects`` are two objects with a record in common, by the first 8 digits of their identities.
+    ``objects`` are two objects with a common record, each by the first 8 digits of its identity.
     """
 
     compared: int
@@ -46,15 +45,15 @@ class Repeats:
 
     @property
     def share(self) -> float:
-        """The repeated share of all records, about."""
+        """The estimated share of repeated records in the partition."""
         return self.repeated / self.compared if self.compared else 0.0
 
 
 class Sample:
-    """Hashes of records, each with its object. Halves itself whenever it outgrows `CAPACITY`.
+    """Hashes of records, each with its object. Halves itself when it exceeds `CAPACITY`.
 
-    The upper 32 bits of a hash are of cheap columns and decide whether the record is
-    kept; the lower 32 are of all columns, and are made only for what is kept.
+    The upper 32 bits of a hash come from cheap columns and decide whether the record is kept. The lower 32 come from
+    all columns and are computed only for records that are kept.
     """
 
     def __init__(self, halvings: int = 0, hashes: Words | None = None, objects: Objects | None = None) -> None:
@@ -63,7 +62,7 @@ class Sample:
         self._objects = np.zeros(0, np.uint32) if objects is None else objects
 
     def add(self, columns: Columns, expect: Expectations, begins: Callable[[Rows], Objects]) -> None:
-        """Take rows into account. ``begins`` gives, for some rows, the first 32 bits of their objects' identities."""
+        """Add rows. ``begins`` returns, for some rows, the first 32 bits of their objects' identities."""
         hashes = spread(columns(name) for name in expect.spread)
         kept = np.flatnonzero(hashes < self._limit)
         while len(kept) + len(self._hashes) > CAPACITY and self._halvings < _MOST_HALVINGS:
@@ -81,7 +80,7 @@ class Sample:
         self._objects = np.append(self._objects, begins(kept)[fit])
 
     def update(self, other: Sample) -> None:
-        """Take over what another sample holds."""
+        """Add the content of another sample."""
         self._hashes = np.concatenate([self._hashes, other._hashes])
         self._objects = np.concatenate([self._objects, other._objects])
         self._halvings = max(self._halvings, other._halvings) - 1
@@ -90,7 +89,7 @@ class Sample:
             self._halve()
 
     def repeats(self) -> Repeats:
-        """Count the records that are in two objects. Copies within one object are not meant."""
+        """Count the records that are in two objects. Copies within one object do not count."""
         order = np.lexsort((self._objects, self._hashes))
         hashes, objects = self._hashes[order], self._objects[order]
         same = hashes[1:] == hashes[:-1]
@@ -100,7 +99,7 @@ class Sample:
         return Repeats(compared=len(hashes) - within, repeated=len(again), objects=pair)
 
     def to_json(self) -> dict[str, Any]:
-        """For the ledger."""
+        """Return the form that the ledger stores."""
         return {
             "halvings": self._halvings,
             "hashes": base64.b64encode(self._hashes.astype("<u8").tobytes()).decode(),
@@ -109,7 +108,7 @@ class Sample:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read `to_json` back."""
+        """Return a sample from `to_json`."""
         hashes = np.frombuffer(base64.b64decode(data["hashes"]), "<u8").astype(np.uint64)
         objects = np.frombuffer(base64.b64decode(data["objects"]), "<u4").astype(np.uint32)
         return cls(data["halvings"], hashes, objects)
@@ -125,7 +124,7 @@ class Sample:
 
 
 def _comparable(columns: Mapping[str, pa.Array], expect: Expectations) -> Mask:
-    """Rows with all that it takes to tell two records apart."""
+    """Return a mask of the rows that have every value needed to compare two records."""
     fit = np.ones(len(columns[expect.record[0]]), np.bool_)
     lacking = [name for name in expect.comparable if columns[name].null_count]
     if lacking:

@@ -1,4 +1,4 @@
-"""What staging notices about a partition, so that the audit need not read the data again."""
+"""Statistics gathered while staging, so that the audit does not read the data again."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["Statistics", "merge"]
 class Statistics:
     """Collects the statistics of one partition within one batch.
 
-    Rows of an object that is still being read need a collector of their own, which
-    counts only if the object is loaded in the end.
+    Rows of an object that is still being read need a collector of their own, which counts only if the object is
+    loaded in the end.
     """
 
     def __init__(self, partition: Partition, schema: LogSchema) -> None:
@@ -32,7 +32,7 @@ class Statistics:
         self._last = (-1, -1)  # ordinal and line of the last row
 
     def observe(self, parsed: Parsed, listed: Sequence[LogObject]) -> None:
-        """Take rows and refused records into account, all of this partition and in the order of parsing.
+        """Add rows and refused records, all of this partition and in parsing order.
 
         ``parsed.objects`` and ``Refused.object`` are indexes into ``listed``.
         """
@@ -44,7 +44,7 @@ class Statistics:
             observe_rows(self._seen, Observed(self._partition, parsed.rows, parsed.objects, listed), self._schema)
 
     def observe_end(self, item: LogObject, end: ObjectEnd) -> None:
-        """Take the fate of one object into account."""
+        """Add the outcome of one object."""
         if end.state is ObjectState.LOADED:
             for version in sorted(end.versions):
                 self._seen.versions.add(version, 1, item.key)
@@ -54,11 +54,11 @@ class Statistics:
                 self._seen.unknown_fields.add(OTHERS, end.further_fields, item.key)
 
     def to_json(self) -> dict[str, Any]:
-        """For the ledger, and for `merge`."""
+        """Return the form that the ledger stores and `merge` reads."""
         return self._seen.to_json()
 
     def _observe_order(self, parsed: Parsed) -> None:
-        """Rows in strict order of object and line cannot have a row id twice."""
+        """Count rows out of order. Rows in strict order of object and line never share a row id."""
         objects, lines = parsed.objects, parsed.lines
         steps = np.diff(objects)
         disordered = np.count_nonzero((steps < 0) | ((steps == 0) & (np.diff(lines) <= 0)))
@@ -68,5 +68,5 @@ class Statistics:
 
 
 def merge(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The statistics of a partition from those of its batches."""
+    """Return the statistics of a partition, merged over its batches."""
     return PartitionStatistics.merged(parts).to_json()

@@ -1,4 +1,4 @@
-"""Counts by name, each with one object as an example, in bounded memory."""
+"""Counts by name in bounded memory, each with one object as an example."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import msgspec
 __all__ = ["OTHERS", "Counted", "Tally"]
 
 _MOST_NAMES = 200
-_LONGEST_NAME = 100  # names come from the log: a hostile one may be a megabyte
+_LONGEST_NAME = 100  # names come from the log, where one may be a megabyte long
 
 OTHERS = "(others)"
-"""Counts all names beyond the first 200."""
+"""Stands for all names beyond the first 200."""
 
 
 class Counted(msgspec.Struct, array_like=True):
-    """How often, and the key of an object where."""
+    """A count, with the key of an object as an example."""
 
     count: int = 0
     example: str | None = None
 
 
 class Tally(msgspec.Struct):
-    """How often each name was seen."""
+    """Counts by name."""
 
     names: dict[str, Counted] = {}
 
     def add(self, name: str, count: int = 1, example: str | None = None) -> None:
-        """Count a name."""
+        """Add to the count of a name."""
         name = name[:_LONGEST_NAME]
         if name not in self.names and len(self.names) >= _MOST_NAMES:
             name = OTHERS
@@ -40,7 +40,7 @@ class Tally(msgspec.Struct):
             self.add(name, entry.count, entry.example)
 
     def of(self, name: str) -> int:
-        """The count of one name."""
+        """Return the count of one name."""
         return self.names[name].count if name in self.names else 0
 
     @property
@@ -50,7 +50,7 @@ class Tally(msgspec.Struct):
 
     @property
     def example(self) -> str | None:
-        """An object where the most frequent name was seen."""
+        """The key of an object with the most frequent name."""
         return max(self.names.values(), key=lambda entry: entry.count).example if self.names else None
 
     def __bool__(self) -> bool:

@@ -1,4 +1,4 @@
-"""The configuration of audits: where each check says no, and how loudly."""
+"""Settings of audits: the limits of each check and its severity."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 __all__ = ["CHECK_NAMES", "AuditSettings", "AuditThresholds"]
 
 Share = Annotated[float, Field(ge=0, le=1)]
-"""0 to 1 of a partition's records, unless it says objects."""
+"""0 to 1 of a partition's records, unless marked as objects."""
 
 CHECK_NAMES = (
     "missing_objects",
@@ -39,7 +39,7 @@ CHECK_NAMES = (
     "unknown_values",
     "skipdata_share",
 )
-"""Every check. The checks themselves are heavy to import, and a configuration is read often."""
+"""Every check. The checks themselves are slow to import, and settings are read often."""
 
 
 def _check_name(name: str) -> str:
@@ -53,13 +53,14 @@ CheckName = Annotated[str, AfterValidator(_check_name)]
 Level = Annotated[
     Literal["info", "warning", "error", "off"], BeforeValidator(lambda value: "off" if value is False else value)
 ]
-"""A severity or none. Plain ``off`` is a false in YAML."""
+"""A severity or none. Plain ``off`` is false in YAML."""
 
 
 class AuditThresholds(BaseModel):
-    """Where an audit says no. Shares of records are judged from ``min_records`` on, of objects from ``min_objects``.
+    """Limits of the checks.
 
-    ``severities`` changes how loud a check is, by the check's name.
+    Shares of records apply from ``min_records`` on, shares of objects from ``min_objects`` on. ``severities``
+    overrides the severity of a check, by the check's name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,7 +72,7 @@ class AuditThresholds(BaseModel):
     max_empty_objects_share: Share = 0.5  # of objects
     max_repeated_share: Share = 0.01
     max_null_share: Share = 0.05
-    max_event_age_hours: int = Field(default=24, ge=0)  # before the partition's day begins
+    max_event_age_hours: int = Field(default=24, ge=0)  # before the partition's day starts
     max_event_ahead_hours: int = Field(default=1, ge=0)  # after it ends
     max_off_day_share: Share = 0.01
     max_misdated_share: Share = 0.01
@@ -81,12 +82,12 @@ class AuditThresholds(BaseModel):
 
 
 class AuditSettings(AuditThresholds):
-    """The thresholds of all sources, and what differs by source name."""
+    """The thresholds of all sources, with overrides by source name."""
 
     per_source: Mapping[str, AuditThresholds] = Field(default_factory=dict)
 
     def for_source(self, name: str) -> AuditThresholds:
-        """The thresholds that hold for the source `name`."""
+        """Return the thresholds that apply to the source `name`."""
         own = self.per_source.get(name, AuditThresholds())
         values = {
             key: getattr(own if key in own.model_fields_set else self, key) for key in AuditThresholds.model_fields

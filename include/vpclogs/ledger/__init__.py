@@ -1,4 +1,4 @@
-"""The ledger: what is known of every object and partition, in a SQL database."""
+"""The ledger: a SQL database that records the state of every object, run and partition."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ __all__ = ["Ledger"]
 
 
 class Ledger:
-    """Opens the ledger at a SQLAlchemy URL (``sqlite:///file`` or ``postgresql+psycopg2://…``)."""
+    """One attribute per store, all on the database at a SQLAlchemy URL.
+
+    ``url`` is ``sqlite:///file`` or ``postgresql+psycopg2://…``. Opening it applies pending migrations.
+    """
 
     def __init__(self, url: str) -> None:
         self.database = database = Database(url)

@@ -1,4 +1,4 @@
-"""Alerts: findings of monitors that stay open until they are no longer found, and who was told."""
+"""Alerts: monitor findings that stay open until they are no longer observed, and their notifications."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ __all__ = ["Alert", "AlertBook", "News"]
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """One alert. ``told`` is by notifier: when it was told as open, and when its end was."""
+    """One alert.
+
+    ``told`` maps each notifier to the time it last announced the alert as open (``open``) and the time it announced
+    the resolution (``end``, or None).
+    """
 
     id: int
     key: str
@@ -35,13 +39,13 @@ class Alert:
 
     @property
     def open(self) -> bool:
-        """Whether it is not resolved."""
+        """True until the alert is resolved."""
         return self.resolved_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What somebody has not been told yet: alerts that are new, still open since long, or over."""
+    """Alerts that one notifier has yet to announce: new, still open after a long time, or resolved."""
 
     new: tuple[Alert, ...] = ()
     again: tuple[Alert, ...] = ()
@@ -52,12 +56,12 @@ class News:
 
     @property
     def open(self) -> tuple[Alert, ...]:
-        """Those that are open."""
+        """The open alerts, new ones first."""
         return self.new + self.again
 
 
 class AlertBook:
-    """The table ``alerts``. At most one alert of a key is open."""
+    """The table ``alerts``. At most one alert per key is open."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -65,10 +69,10 @@ class AlertBook:
     def keep(
         self, found: Iterable[MonitorFinding], *, judged: Collection[str], now: datetime, quiet: timedelta
     ) -> None:
-        """Open an alert for what is new; resolve what has not been found for longer than ``quiet``.
+        """Open an alert for each new finding and resolve alerts not observed for at least ``quiet``.
 
-        ``judged`` are the monitors that could look. What others found before stays open,
-        and so does an alert of a place within one that is found as a whole.
+        ``judged`` names the monitors that ran. An alert of any other monitor stays open. An alert about one entity
+        also stays open while a finding covers a larger entity that contains it.
         """
         by_key = {finding.key: finding for finding in found}
         with self._database.write() as connection:
@@ -83,7 +87,7 @@ class AlertBook:
                 connection.execute(insert(alerts), new)
 
     def all(self, *, only_open: bool = True) -> list[Alert]:
-        """Alerts, the loudest first, then the newest."""
+        """Return alerts by descending severity, then newest first."""
         query = select(alerts).order_by(alerts.c.id.desc())
         if only_open:
             query = query.where(alerts.c.resolved_at.is_(None))
@@ -99,10 +103,10 @@ class AlertBook:
         retell: timedelta,
         without_end: Collection[str] = (),
     ) -> News:
-        """What ``listener`` has not been told of the alerts of at least this severity.
+        """Return the alerts of at least ``severity`` that the notifier ``listener`` has yet to announce.
 
-        The end of an alert is told to those who were told of it, but not of the monitors
-        ``without_end``, which are not told again either.
+        A resolution is announced only where the alert was. Alerts of the monitors in ``without_end`` are announced
+        once and never repeated or resolved.
         """
         new, again, ended = [], [], []
         for alert in self._candidates(now - 2 * retell):
@@ -119,7 +123,7 @@ class AlertBook:
         return News(*(tuple(_loudest_first(some)) for some in (new, again, ended)))
 
     def mark_told(self, listener: str, told: Sequence[Alert], *, now: datetime) -> None:
-        """Remember that ``listener`` knows of the alerts as they are."""
+        """Record that ``listener`` announced the alerts in their current state."""
         with self._database.write() as connection:
             for alert in told:
                 _mark(connection, alert, listener, now)
@@ -133,7 +137,7 @@ class AlertBook:
 def _next(
     row: Row[Any], found: Mapping[str, MonitorFinding], judged: Collection[str], now: datetime, quiet: timedelta
 ) -> dict[str, Any]:
-    """What changes of an open alert."""
+    """Return the columns of an open alert that change."""
     if finding := found.get(row.key):
         told = {"severity": finding.severity.value, "message": finding.message, "example": finding.example}
         return told | {"last_seen": now}

@@ -1,4 +1,4 @@
-"""Certificates: where all of a partition went, held against what the tables hold."""
+"""Certificates: a count of every object and record of a partition, checked against the tables."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COUNTS = ("listed", "loaded", "refused", "empty", "gone", "pending")
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The state of a partition in the ledger. ``publishing`` says that an open intent changes it."""
+    """The state of a partition in the ledger. ``publishing`` is true while an open intent changes it."""
 
     version: int
     state: str
@@ -37,7 +37,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Certified:
-    """One certificate. ``rows`` and ``quarantined`` are what the tables hold; ``detail`` says why it is incomplete."""
+    """One certificate. ``rows`` and ``quarantined`` count table rows; ``detail`` explains why it is incomplete."""
 
     partition: Partition
     count: Certificate
@@ -52,15 +52,15 @@ class Certified:
 
 
 class CertificateBook:
-    """The table ``certificates``, and what is needed to write one."""
+    """The table ``certificates``, with the queries needed to write one."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def standings(self, log_type: LogType, days: Sequence[date]) -> dict[Partition, Standing]:
-        """All partitions of the days that were published, are being published, or failed."""
+        """Return all partitions of the days that were published, are being published, or failed."""
         query = select(partitions).where(partitions.c.log_type == log_type, partitions.c.day.in_(days))
-        with self._database.write() as connection:  # serial, so that both reads are of one moment
+        with self._database.write() as connection:  # a write transaction, so that both reads see the same moment
             busy = {
                 Partition.parse(key, log_type)
                 for intent in open_within(connection)
@@ -75,7 +75,7 @@ class CertificateBook:
         return {place: Standing(0, "pending", "", True) for place in busy if place.day in days} | found
 
     def hashes(self, log_type: LogType, days: Sequence[date]) -> dict[Partition, str]:
-        """By partition, the hash of the manifest that a reload of all its known objects would have."""
+        """Return, per partition, the hash of the manifest that a reload of all its known objects would have."""
         found: defaultdict[Partition, list[LogObject]] = defaultdict(list)
         query = select(objects).where(
             objects.c.log_type == log_type, objects.c.day.in_(days), objects.c.state.not_in(("replaced", "changed"))
@@ -86,7 +86,7 @@ class CertificateBook:
         return {place: manifest_hash(listed, Mode.RELOAD) for place, listed in found.items()}
 
     def keep(self, made: Sequence[Certified], *, now: datetime) -> None:
-        """Write certificates. What others were told of an earlier one is remembered."""
+        """Write certificates. The record of earlier announcements is kept."""
         with self._database.write() as connection:
             for one in made:
                 where = _same(certificates, one.partition)
@@ -95,12 +95,12 @@ class CertificateBook:
                     connection.execute(insert(certificates).values(_columns(one.partition) | values))
 
     def get(self, partition: Partition) -> Row[Any] | None:
-        """The certificate of a partition."""
+        """Return the certificate of a partition, or None."""
         with self._database.read() as connection:
             return connection.execute(select(certificates).where(_same(certificates, partition))).first()
 
     def unannounced(self, log_type: LogType, *, before: date) -> list[str]:
-        """Keys of the complete partitions of the days before that nobody was told of, as they are now."""
+        """Return the keys of complete partitions before the day whose current certificate was never announced."""
         query = select(certificates).where(
             certificates.c.log_type == log_type,
             certificates.c.day < before,
@@ -111,7 +111,7 @@ class CertificateBook:
             return sorted(_place(row).key for row in connection.execute(query))
 
     def announced(self, log_type: LogType, keys: Sequence[str]) -> None:
-        """Remember that others were told that these are complete."""
+        """Record that the current certificates of these partitions were announced."""
         with self._database.write() as connection:
             for key in keys:
                 where = _same(certificates, Partition.parse(key, log_type))
@@ -120,7 +120,7 @@ class CertificateBook:
     def keep_findings(
         self, found: Mapping[Partition, Sequence[Finding]], *, checks: Sequence[str], now: datetime
     ) -> None:
-        """Keep what the checks found; it takes the place of what they found before in the same partitions."""
+        """Replace the findings of ``checks`` in each of the partitions."""
         with self._database.write() as connection:
             for partition, listed in found.items():
                 mine = _same(findings, partition) & findings.c.check.in_(checks)

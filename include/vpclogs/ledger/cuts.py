@@ -1,9 +1,9 @@
-"""How often the history of each table was about to be cut.
+"""A counter, per table, of snapshot expirations.
 
-A claim says from which sequence number on its publish may be in a table, and whoever
-completes it has to search the history from there on. A cut that is announced before the
-claim is written, but after the claimer has looked at the tables, would not know of it: so
-that claim is refused, and made again. A cut that is announced later sees the open intent.
+An intent records the sequence number from which its snapshot may appear in a table's history. Completing the intent
+searches the history from there on, so expiration must never remove that part while the intent is open. Expiration
+therefore increments the counter first and reads the open intents second. A claim whose counter is out of date is
+refused and planned again; a claim that was written earlier is among the open intents.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class CutBook:
         self._database = database
 
     def counts(self) -> dict[str, int]:
-        """How many cuts were announced so far, by table; tables without any are left out."""
+        """Return the number of expirations announced so far, by table. Tables without any are left out."""
         with self._database.read() as connection:
             return counts_within(connection)
 
     def announce(self, table: str) -> None:
-        """Say that the history of a table is about to be cut; then ask for the open intents, and then cut."""
+        """Announce an expiration. Read the open intents after this, and only then expire."""
         with self._database.write() as connection:
             counted = update(cuts).where(cuts.c.name == table).values(number=cuts.c.number + 1)
             if not connection.execute(counted).rowcount:
@@ -36,5 +36,5 @@ class CutBook:
 
 
 def counts_within(connection: Connection) -> dict[str, int]:
-    """See `CutBook.counts`, within a transaction."""
+    """Return `CutBook.counts` within a transaction."""
     return {row.name: row.number for row in connection.execute(select(cuts))}

@@ -1,4 +1,4 @@
-"""The ledger's database: SQLite (WAL) embedded, PostgreSQL when workers are many."""
+"""The ledger's database: SQLite (WAL) on one machine, PostgreSQL for many workers."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 __all__ = ["HEAD", "Database"]
 
 HEAD = "0001"
-"""The newest migration. A ledger that has it is opened without loading Alembic, which
-every task would pay for."""
+"""The newest migration. A ledger at this revision opens without importing Alembic, which every task would pay for."""
 
 _LOCK_WAIT_SECONDS = 120
-# An arbitrary constant: the name of this ledger's advisory lock in PostgreSQL.
+# An arbitrary constant that names the ledger's advisory lock in PostgreSQL.
 _ADVISORY_LOCK = 0x76706C6F6773
-# A client that vanished without a word (its host lost power) holds the lock no longer than this.
+# A client that disappears (its host lost power) holds the lock no longer than this.
 _POSTGRESQL_LIMITS = (
     f"SET LOCAL lock_timeout = '{_LOCK_WAIT_SECONDS}s'; SET LOCAL idle_in_transaction_session_timeout = '60s'"
 )
 
 
 class Database:
-    """Opens the ledger, brings its schema up to date, and hands out transactions.
+    """Opens the ledger, applies pending migrations, and provides transactions.
 
-    ``write()`` transactions are serial: what one reads nobody else can change before it
-    commits. They are short, and what publishing claims rests on that.
+    ``write()`` transactions run one at a time, so a value that one of them reads cannot change before it commits.
+    Claiming a publish relies on this. Keep them short.
     """
 
     def __init__(self, url: str) -> None:
@@ -37,13 +36,13 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading; sees what was committed."""
+        """Provide a connection for reading committed data."""
         with self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A serial transaction: commits at the end, rolls back on an error."""
+        """Provide a write transaction: it commits at the end and rolls back on an error."""
         with self.engine.connect() as connection:
             if self.engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -64,7 +63,7 @@ class Database:
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-        with self.write() as connection:  # one process migrates, the others wait and find it done
+        with self.write() as connection:  # one process migrates; the others wait and find it done
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -72,7 +71,7 @@ class Database:
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        # updates of thousands of objects go in pages, not one round trip each
+        # send updates of thousands of objects in pages, not one round trip each
         batched = {"executemany_mode": "values_plus_batch"} if parsed.get_driver_name() == "psycopg2" else {}
         return create_engine(parsed, pool_pre_ping=True, **batched)
     if parsed.database:
@@ -81,7 +80,7 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves; the driver would defer it
+        connection.isolation_level = None  # BEGIN is sent explicitly; the driver would defer it
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")  # a claim must survive a power cut
         connection.execute("PRAGMA foreign_keys=ON")

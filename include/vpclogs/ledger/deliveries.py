@@ -1,7 +1,7 @@
-"""Counts of objects by the hour that their names tell, kept up to date from ``objects``.
+"""Hourly object counts, by the time in the object's name, maintained from ``objects``.
 
-The monitors compare an hour with weeks before it. Counting four weeks of objects anew
-each hour would take minutes in a big organization, so each day is counted when it changes.
+Monitors compare an hour with the weeks before it. Recounting four weeks of objects every hour would take minutes in a
+large organization, so a day is recounted only when it changes.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class DeliveryBook:
         self._database = database
 
     def update(self, *, since: date, other_logs: Collection[str]) -> int:
-        """Count the days from ``since`` on whose objects have changed; give how many days that were.
+        """Recount the days from ``since`` on whose objects changed, and return their number.
 
-        ``other_logs`` are reasons to refuse an object that say that it is of another kind of log.
+        ``other_logs`` are the refusal reasons that mean the object is sound but is another kind of log.
         """
         days = self._changed(since)
         for log_type, day in days:
@@ -44,17 +44,19 @@ class DeliveryBook:
         return len(days)
 
     def hours(self, since: date) -> list[Row[Any]]:
-        """All counts of the path days from ``since`` on."""
+        """Return all counts of the path days from ``since`` on."""
         with self._database.read() as connection:
             return list(connection.execute(select(deliveries).where(deliveries.c.day >= since)))
 
     def prune(self, before: date) -> None:
-        """Forget the counts of the days before."""
+        """Delete the counts of earlier days."""
         with self._database.write() as connection:
             connection.execute(delete(deliveries).where(deliveries.c.day < before))
 
     def _changed(self, since: date) -> list[tuple[str, date]]:
-        """Log types and days with more objects, or more of them dealt with, than were counted."""
+        """Return the (log type, day) pairs whose number of objects or of settled objects differs from the stored
+        count.
+        """
         known = select(
             deliveries.c.log_type,
             deliveries.c.day,

@@ -1,10 +1,9 @@
-"""Publishes: written here before the tables are touched, settled here after.
+"""Intents: each publish is recorded here before the tables change and settled afterwards.
 
-An intent says exactly what one publish will do. It is written in the same
-transaction that claims its objects, so no two publishes can claim one object, and at
-most one intent per log type is open at a time. Whoever finds an open intent can
-complete it, because completing is idempotent: so a crash between the commit and the
-ledger loses nothing and repeats nothing.
+An intent lists exactly the changes of one publish. The transaction that writes it also claims its objects, so two
+publishes never hold one object, and at most one intent per log type is open at a time. Completing an intent is
+idempotent, and any process that finds one open can do it. A crash between the table commit and the ledger therefore
+neither loses nor repeats rows.
 """
 
 from __future__ import annotations
@@ -32,9 +31,9 @@ __all__ = ["Contested", "Intent", "IntentBook", "Plan", "Removal", "open_within"
 
 
 class Removal(msgspec.Struct, frozen=True):
-    """Rows that a publish takes out: a whole partition, or the given objects' (bucket, key) of it.
+    """Rows that a publish deletes: a whole partition, or the given (bucket, key) objects in it.
 
-    ``table`` is the one table that it is about; without it, all are.
+    ``table`` limits the removal to one table; by default it applies to all.
     """
 
     partition: str
@@ -43,7 +42,7 @@ class Removal(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a publish will do."""
+    """The changes that one publish makes."""
 
     mode: Mode
     run_key: str
@@ -51,23 +50,23 @@ class Plan(msgspec.Struct, frozen=True):
     partitions: list[str]
     files: dict[str, list[str]]  # by table
     removals: list[Removal] = []
-    replaced: list[int] = []  # ids of objects whose rows the removals take out for good
-    bases: dict[str, int] = {}  # by table the last sequence number before the claim: it can only be in later ones
-    moved: dict[str, int] = {}  # by identity of the object: records that go from the quarantine to the table
+    replaced: list[int] = []  # ids of objects whose rows the removals delete for good
+    bases: dict[str, int] = {}  # by table: its last sequence number before the claim
+    moved: dict[str, int] = {}  # by object identity: records that move from the quarantine to the table
 
     @property
     def tables(self) -> list[str]:
-        """The tables that it changes."""
+        """The names of the tables that it changes."""
         return [name for name, files in self.files.items() if files or self.removals_in(name)]
 
     def removals_in(self, table: str) -> list[Removal]:
-        """The removals that are about a table."""
+        """Return the removals that apply to a table."""
         return [removal for removal in self.removals if removal.table in (None, table)]
 
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A publish that is written in the ledger."""
+    """A publish recorded in the ledger."""
 
     seq: int
     id: str
@@ -80,7 +79,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Contested:
-    """A claim was refused: another publish is open, has changed a partition or taken ``identities``; or after a cut."""
+    """A refused claim: another publish is open, changed a partition or holds ``identities``, or a table expired."""
 
     identities: frozenset[str] = frozenset()
 
@@ -104,15 +103,14 @@ class IntentBook:
     ) -> Intent | Contested:
         """Claim the objects and write the intent, all or nothing.
 
-        ``versions`` are the partition versions that the plan was made from: what it takes
-        out or leaves depends on them. ``cuts`` are the counts of cuts from before its bases
-        were read: the history from the bases on is there, and stays while the intent is open.
+        ``versions`` are the partition versions that the plan was made from. ``cuts`` are the expiration counts read
+        before the plan's bases, which guarantees that the history after the bases still exists.
 
         Raises:
             VpcLogsError: the manifest is so old that its staged files were cleaned up.
         """
         with self._database.write() as connection:
-            # In this transaction, so that no file of a claimed intent is ever cleaned up.
+            # In this transaction, so that clean-up never removes a file of a claimed intent.
             if connection.scalar(select(manifests.c.cleaned_at).where(manifests.c.id == manifest)) is not None:
                 raise VpcLogsError(f"run {plan.run_key}: what it staged was cleaned up. Clear all of the run's tasks.")
             if connection.scalar(select(intents.c.seq).where(intents.c.log_type == log_type, intents.c.open).limit(1)):
@@ -138,38 +136,38 @@ class IntentBook:
             return _intent(connection.execute(select(intents).where(intents.c.seq == key[0])).one())
 
     def open(self, log_type: LogType) -> Intent | None:
-        """The open intent of a log type, if there is one."""
+        """Return the open intent of a log type, if any."""
         return self._one(and_(intents.c.log_type == log_type, intents.c.open))
 
     def published(self, manifest: int) -> frozenset[str]:
-        """Keys of the partitions of a manifest that were published."""
+        """Return the keys of the partitions of a manifest that were published."""
         query = select(intents.c.document).where(intents.c.manifest == manifest, ~intents.c.open)
         with self._database.read() as connection:
             plans = [msgspec.convert(document, Plan) for document in connection.scalars(query)]
         return frozenset(key for plan in plans for key in plan.partitions)
 
     def is_open(self, seq: int) -> bool:
-        """Whether the intent still waits for its commit or its ledger entry."""
+        """Return True while the intent waits for its commit or its ledger entry."""
         with self._database.read() as connection:
             return bool(connection.scalar(select(intents.c.open).where(intents.c.seq == seq)))
 
     def known(self, intent_id: str) -> bool:
-        """Whether the ledger has this intent."""
+        """Return True if the ledger has this intent."""
         with self._database.read() as connection:
             return connection.scalar(select(intents.c.seq).where(intents.c.id == intent_id)) is not None
 
     def settle(self, intent: Intent, *, now: datetime) -> None:
-        """Write down that the tables hold what the intent says. Idempotent."""
+        """Record that the tables hold the intent's changes. Idempotent."""
         with self._database.write() as connection:
             settle_within(connection, intent, now)
 
     def abandon(self, intent: Intent) -> None:
-        """Forget an intent that was not committed anywhere and never will be; free its objects."""
+        """Drop an intent that was never committed and never will be, and release its objects."""
         with self._database.write() as connection:
             abandon_within(connection, intent)
 
     def versions(self, log_type: LogType, keys: Sequence[str]) -> dict[str, int]:
-        """How often each partition was published so far."""
+        """Return how often each partition was published so far."""
         with self._database.read() as connection:
             return self._versions(connection, log_type, keys)
 
@@ -200,7 +198,7 @@ class IntentBook:
 
 
 def open_within(connection: Connection) -> list[Intent]:
-    """The open intents of all log types, within a transaction."""
+    """Return the open intents of all log types, within a transaction."""
     return [_intent(row) for row in connection.execute(select(intents).where(intents.c.open))]
 
 

@@ -1,4 +1,4 @@
-"""Frozen manifests, and what was staged, audited and published for them."""
+"""Frozen manifests, with the staging results, audit decision and outcome of their runs."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class ManifestBook:
         now: datetime,
         listed_until: datetime | None = None,
     ) -> Manifest:
-        """Write a manifest once. From here on every task of the run reads this list and no other.
+        """Write a manifest once. Every later task of the run reads this list and no other.
 
-        ``listed_until``: all objects that were delivered before it have been listed, if it is given.
+        ``listed_until``, if given, means that all objects delivered before that time were listed.
         """
         listed = [item for batch in batches for item in batch]
         values = {
@@ -72,7 +72,7 @@ class ManifestBook:
         return self.get(key[0])
 
     def get(self, manifest: int) -> Manifest:
-        """Read a manifest back."""
+        """Return a manifest by its id."""
         with self._database.read() as connection:
             row = connection.execute(select(manifests).where(manifests.c.id == manifest)).one()
             listed = connection.execute(
@@ -84,7 +84,7 @@ class ManifestBook:
         return _manifest(row, listed)
 
     def batch(self, manifest: int, number: int) -> list[LogObject]:
-        """The objects of one batch, in manifest order."""
+        """Return the objects of one batch, in manifest order."""
         query = (
             select(objects)
             .join(manifest_objects, objects.c.id == manifest_objects.c.object)
@@ -95,10 +95,10 @@ class ManifestBook:
             return [log_object(row) for row in connection.execute(query)]
 
     def latest(self, run_key: str) -> Manifest:
-        """The newest manifest of a run.
+        """Return the newest manifest of a run.
 
         Raises:
-            VpcLogsError: the run has none, because its plan did not end.
+            VpcLogsError: the run has none, because its plan task did not finish.
         """
         query = select(manifests.c.id).where(manifests.c.run_key == run_key).order_by(manifests.c.id.desc()).limit(1)
         with self._database.read() as connection:
@@ -108,12 +108,12 @@ class ManifestBook:
         return self.get(found)
 
     def run_key(self, manifest: int) -> str:
-        """The run that a manifest belongs to."""
+        """Return the key of the run that a manifest belongs to."""
         with self._database.read() as connection:
             return str(connection.scalar(select(manifests.c.run_key).where(manifests.c.id == manifest)))
 
     def keep_staged(self, manifest: int, batch: int, result: BatchResult, *, now: datetime) -> None:
-        """Remember what a batch staged; a repeated stage takes the place of the earlier one."""
+        """Record the result of a batch, replacing the result of an earlier attempt."""
         row = {"manifest": manifest, "batch": batch, "staged_at": now, "result": msgspec.to_builtins(result)}
         with self._database.write() as connection:
             same = (staged_batches.c.manifest == manifest) & (staged_batches.c.batch == batch)
@@ -121,26 +121,26 @@ class ManifestBook:
             connection.execute(insert(staged_batches).values(row))
 
     def staged(self, manifest: int) -> dict[int, BatchResult]:
-        """What was staged, by batch number. A batch whose stage failed is missing."""
+        """Return staging results by batch number. A batch whose staging failed is missing."""
         query = select(staged_batches.c.batch, staged_batches.c.result).where(staged_batches.c.manifest == manifest)
         with self._database.read() as connection:
             return {number: msgspec.convert(result, BatchResult) for number, result in connection.execute(query)}
 
     def keep_audit(self, manifest: int, audit: Mapping[str, Any]) -> None:
-        """Remember which partitions passed and which failed."""
+        """Record which partitions passed and which failed."""
         self._update(manifest, audit=dict(audit))
 
     def audit(self, manifest: int) -> dict[str, Any] | None:
-        """What the audit decided, or None before it."""
+        """Return the audit decision, or None before the audit."""
         with self._database.read() as connection:
             return connection.scalar(select(manifests.c.audit).where(manifests.c.id == manifest))
 
     def keep_outcome(self, manifest: int, outcome: Mapping[str, Any]) -> None:
-        """Remember what publish did."""
+        """Record the outcome of publishing."""
         self._update(manifest, outcome=dict(outcome))
 
     def outcome(self, manifest: int) -> dict[str, Any] | None:
-        """What publish did, or None before it."""
+        """Return the outcome of publishing, or None before it."""
         with self._database.read() as connection:
             return connection.scalar(select(manifests.c.outcome).where(manifests.c.id == manifest))
 

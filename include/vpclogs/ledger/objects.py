@@ -1,4 +1,4 @@
-"""What is known of every object: listed, or settled with its counts."""
+"""The state of every object: listed, or settled with its counts."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from vpclogs.partitions import LogType, Partition
 __all__ = ["SETTLED", "UNKNOWN_ETAG", "ObjectBook", "log_object", "within"]
 
 SETTLED = ("loaded", "refused", "empty")
-"""States in which an object is dealt with: a plan leaves it out."""
+"""States of an object that is done: planning leaves it out."""
 
 UNKNOWN_ETAG = "unknown"
-"""Of an object that a rebuilt ledger knows from its rows only. Its identity is right all the same; its size is 0."""
+"""The ETag of an object that a rebuilt ledger knows only from its rows. Its identity is exact; its size is 0."""
 
 _T = TypeVar("_T")
 _CHUNK = 500  # parameters per statement; SQLite and PostgreSQL both take far more
 
 
 class ObjectBook:
-    """The ``objects`` and ``scopes`` tables."""
+    """The tables ``objects`` and ``scopes``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def new(self, listed: Sequence[LogObject]) -> list[LogObject]:
-        """The listed objects that are not settled and that no publish has claimed."""
+        """Return the listed objects that are not settled and not claimed by a publish."""
         if not listed:
             return []
         days = [item.day for item in listed]
@@ -48,7 +48,7 @@ class ObjectBook:
         return [item for item in listed if item.identity not in known]
 
     def record(self, listed: Sequence[LogObject], *, now: datetime) -> dict[str, int]:
-        """Make sure that each object has a row; give the rows' ids by identity. Regions must be known."""
+        """Add a row for each object that has none, and return row ids by identity. Regions must be known."""
         known = self._rows(item.identity for item in listed)
         self._complete([o for o in listed if o.size and o.identity in known and known[o.identity].size == 0])
         missing = [_values(item, now) for item in listed if item.identity not in known]
@@ -56,14 +56,14 @@ class ObjectBook:
             try:
                 with self._database.write() as connection:
                     connection.execute(insert(objects), rows)
-            except IntegrityError:  # another run recorded some of them just now
+            except IntegrityError:  # another run recorded some of them concurrently
                 self._insert_one_by_one(rows)
         self._outdate([item for item in listed if item.identity not in known], now)
         self._refresh([item for item in listed if item.identity in known and _differs(item, known[item.identity])])
         return {identity: row.id for identity, row in self._rows(item.identity for item in listed).items()}
 
     def settled_in(self, partition: Partition, *, keys: Sequence[str] | None = None) -> list[Row[Any]]:
-        """The settled objects of one partition, or those of them that have one of the keys."""
+        """Return the settled objects of a partition, or those among the given keys."""
         query = select(objects).where(within(partition), objects.c.state.in_(SETTLED))
         with self._database.read() as connection:
             if keys is None:
@@ -73,7 +73,7 @@ class ObjectBook:
     def unsettled(
         self, source: str, days: Sequence[date], *, account: str | None = None, region: str | None = None
     ) -> list[Row[Any]]:
-        """Objects of a source that were listed under the days and wait to be loaded."""
+        """Return the objects of a source that were listed under the days and wait to be loaded."""
         query = select(objects).where(
             objects.c.source == source,
             objects.c.day.in_(days),
@@ -86,7 +86,7 @@ class ObjectBook:
             return list(connection.execute(query))
 
     def regions(self, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-        """The known regions of (account, VPC id) pairs."""
+        """Return the known regions of (account, VPC id) pairs."""
         found: dict[tuple[str, str], str] = {}
         with self._database.read() as connection:
             for chunk in _chunks(list(set(pairs))):
@@ -101,7 +101,7 @@ class ObjectBook:
             return {(row.account, row.scope): row.region for row in connection.execute(query)}
 
     def learn_region(self, account: str, scope: str, region: str, *, learned_from: str) -> None:
-        """Remember the region of an account's VPC. A VPC never moves, so what is known stays."""
+        """Record the region of an account's VPC. A VPC never moves, so a recorded region stays."""
         values = {"account": account, "scope": scope, "region": region, "learned_from": learned_from}
         with self._database.write() as connection:
             known = connection.scalar(
@@ -121,7 +121,7 @@ class ObjectBook:
                 )
 
     def _complete(self, listed: Sequence[LogObject]) -> None:
-        """Give objects that a rebuilt ledger knew from their rows only what the listing says of them."""
+        """Fill in listing attributes of objects that a rebuilt ledger knew only from their rows."""
         for item in listed:
             values = {"etag": item.etag, "size": item.size, "last_modified": item.last_modified}
             values |= {"scope": item.scope, "problem": item.problem}
@@ -129,7 +129,7 @@ class ObjectBook:
                 connection.execute(update(objects).where(objects.c.identity == item.identity).values(values))
 
     def _outdate(self, new: Sequence[LogObject], now: datetime) -> None:
-        """Mark versions that were listed before, but never loaded, of the objects' keys: nobody can load them now."""
+        """Mark earlier versions of the keys that were listed but never loaded: they no longer exist."""
         together: defaultdict[tuple[Partition, str], list[LogObject]] = defaultdict(list)
         for item in new:
             together[item.partition, item.bucket].append(item)
@@ -150,13 +150,13 @@ class ObjectBook:
                     )
 
     def _refresh(self, listed: Sequence[LogObject]) -> None:
-        """Take over what a new listing says of objects that are known, but not loaded (any more)."""
+        """Update known objects that are not loaded, or no longer, from a new listing."""
         if not listed:
             return
         statement = (
             update(objects)
             .where(objects.c.identity == bindparam("of"), objects.c.intent.is_(None))
-            .where(*(objects.c.state != state for state in SETTLED))  # IN does not go with many rows
+            .where(*(objects.c.state != state for state in SETTLED))  # IN does not combine with executemany
             .values(state="listed", detail=None, region=bindparam("where"), last_modified=bindparam("at"))
         )
         rows = [{"of": item.identity, "where": item.region, "at": item.last_modified} for item in listed]
@@ -187,7 +187,7 @@ def _differs(item: LogObject, row: Row[Any]) -> bool:
 
 
 def within(partition: Partition) -> Any:
-    """The condition that a row of ``objects`` or ``partitions`` belongs to the partition."""
+    """Return the condition that selects a partition's rows of ``objects``."""
     return (
         (objects.c.log_type == partition.log_type)
         & (objects.c.account == partition.account)
@@ -197,7 +197,7 @@ def within(partition: Partition) -> Any:
 
 
 def log_object(row: Row[Any]) -> LogObject:
-    """The listed object that a ledger row records."""
+    """Return the listed object that a ledger row records."""
     return LogObject(
         source=row.source,
         log_type=LogType(row.log_type),

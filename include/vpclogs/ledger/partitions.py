@@ -1,4 +1,4 @@
-"""The state of each partition, its counts, and what audits found in it."""
+"""The state of each partition, its counts, and its audit findings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Certificate", "PartitionBook", "PartitionStatus"]
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Where every listed object and record of a partition went. Sizes in bytes as stored in S3."""
+    """Counts of every listed object and record of a partition. Sizes are bytes as stored in S3."""
 
     listed: int
     loaded: int
@@ -32,17 +32,17 @@ class Certificate:
     bytes_settled: int
     rows: int
     quarantined: int
-    pending_since: datetime | None = None  # when S3 got the oldest pending object
+    pending_since: datetime | None = None  # the oldest LastModified of a pending object
 
     @property
     def complete(self) -> bool:
-        """Whether all that was listed is loaded, refused, empty or gone."""
+        """True if every listed object is loaded, refused, empty or gone."""
         return self.pending == 0 and self.listed == self.loaded + self.refused + self.empty + self.gone
 
 
 @dataclass(frozen=True, slots=True)
 class PartitionStatus:
-    """One partition as the ledger knows it."""
+    """One partition as the ledger records it."""
 
     partition: Partition
     state: str  # published | failed | pending
@@ -59,14 +59,14 @@ class PartitionBook:
         self._database = database
 
     def not_failed(self, keys: Sequence[str], log_type: LogType) -> list[str]:
-        """Those of the partitions that are not failed now."""
+        """Return the keys whose partitions are not failed now."""
         query = select(partitions).where(partitions.c.log_type == log_type, partitions.c.state == "failed")
         with self._database.read() as connection:
             failed = {Partition(log_type, row.account, row.region, row.day).key for row in connection.execute(query)}
         return [key for key in keys if key not in failed]
 
     def fail(self, failed: Mapping[str, str], *, log_type: LogType, run_key: str, now: datetime) -> None:
-        """Mark partitions failed, with the reason. What they hold already stays."""
+        """Mark partitions failed, with the reason. Rows that they already hold stay visible."""
         if not failed:
             return
         with self._database.write() as connection:
@@ -85,13 +85,13 @@ class PartitionBook:
                     connection.execute(insert(partitions).values(identity | values))
 
     def close(self, partition: Partition, *, detail: str, run_key: str, now: datetime) -> None:
-        """End a failed partition that has nothing left to load."""
+        """Mark a failed partition published because nothing is left to load."""
         values = {"state": "published", "detail": detail, "run_key": run_key, "updated_at": now}
         with self._database.write() as connection:
             connection.execute(update(partitions).where(_same(partition)).values(values))
 
     def keep_findings(self, manifest: int, found: Mapping[Partition, Sequence[Finding]], *, now: datetime) -> None:
-        """Keep what the audit of a manifest found; a repeated audit takes the place of the earlier one."""
+        """Record the findings of a manifest's audit, replacing those of an earlier attempt."""
         rows = [
             {
                 "manifest": manifest,
@@ -114,7 +114,7 @@ class PartitionBook:
                 connection.execute(insert(findings), rows)
 
     def findings(self, partition: Partition, *, limit: int = 20) -> list[Any]:
-        """The newest findings of a partition."""
+        """Return the newest findings of a partition."""
         query = (
             select(findings)
             .where(
@@ -136,7 +136,7 @@ class PartitionBook:
         only: Sequence[Partition] | None = None,
         since: date | None = None,
     ) -> list[PartitionStatus]:
-        """All partitions of a log type, or the given ones, with their counts, by day and key."""
+        """Return the partitions of a log type, or the given ones, with their counts, by day and key."""
         found = self._states(log_type)
         statuses = []
         for partition, certificate in self._certificates(log_type, since).items():
@@ -177,7 +177,7 @@ class PartitionBook:
                 func.sum(case((settled, objects.c.refused), else_=0)).label("quarantined"),
                 func.min(case((~done, objects.c.last_modified))).label("pending_since"),
             )
-            # an object that was rewritten is counted as its newest version only
+            # count a rewritten object as its newest version only
             .where(objects.c.log_type == log_type, objects.c.state.not_in(("replaced", "changed")))
             .group_by(objects.c.account, objects.c.region, objects.c.day)
         )

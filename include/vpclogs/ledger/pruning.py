@@ -1,7 +1,7 @@
-"""What the ledger forgets: runs that are long over, and partitions that are kept no longer.
+"""Retention of the ledger itself: old runs, and partitions past their retention.
 
-What planning subtracts is never forgotten while S3 may still list it: objects go only
-with their partition, when its days are not planned any more.
+Objects that S3 may still list stay, because planning subtracts them. They are deleted only together with their
+partition, once its days are no longer planned.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from vpclogs.partitions import LogType
 __all__ = ["PruningBook"]
 
 _AT_ONCE = 1000
-"""Rows deleted in one transaction: publishers wait for it."""
+"""Rows deleted per transaction; publishers wait for each."""
 
 
 class PruningBook:
-    """Deletes from all tables; each call goes on where one before was killed."""
+    """Deletes from all tables. A call resumes where an interrupted one stopped."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def give_up_staged(self, before: datetime, *, now: datetime) -> int:
-        """Mark the manifests of which nothing was staged since: none of them can claim a publish from now on.
+        """Mark manifests that staged nothing since ``before``; from now on none of them can claim a publish.
 
-        A manifest with an open intent is left; somebody will complete it.
+        A manifest with an open intent is left for completion.
         """
         last = func.coalesce(
             select(func.max(staged_batches.c.staged_at))
@@ -59,7 +59,7 @@ class PruningBook:
             ).rowcount
 
     def files_in_flight(self) -> Iterator[str]:
-        """Paths of staged files that a run may still publish, and of all that an open intent will commit."""
+        """Yield the paths of staged files that a run may still publish, and of all files of open intents."""
         query = (
             select(staged_batches.c.result)
             .join(manifests, manifests.c.id == staged_batches.c.manifest)
@@ -74,24 +74,25 @@ class PruningBook:
                     yield from paths
 
     def unpublished_runs(self) -> int:
-        """Forget the manifests whose staged files are given up and that published nothing; how many went."""
+        """Delete manifests whose staged files were given up and that published nothing; return their number."""
         mine = select(intents.c.manifest)
         return self._forget(manifests.c.cleaned_at.is_not(None) & manifests.c.id.not_in(mine))
 
     def published_runs(self, before: datetime, *, needed: Collection[str]) -> int:
-        """Forget the runs before, with their settled intents, but for the intents that tables remember."""
+        """Delete runs older than ``before`` with their settled intents, except the intents in ``needed``."""
         keep = select(intents.c.manifest).where(or_(intents.c.open, intents.c.id.in_(needed)))
         old = (manifests.c.created_at < before) & manifests.c.cleaned_at.is_not(None)
         return self._forget(old & manifests.c.id.not_in(keep))
 
     def findings(self, before: datetime) -> int:
-        """Forget findings made before."""
+        """Delete findings created before the given time."""
         return self._delete(findings, findings.c.created_at < before)
 
     def partitions(self, log_type: LogType, before: date) -> int:
-        """Forget the partitions of the days before, whose rows are gone, and their objects; how many objects went.
+        """Delete the partitions of earlier days, whose rows are gone, with their objects; return the number of
+        objects.
 
-        Objects of a run that the ledger still has wait until that run is forgotten.
+        Objects of a run that the ledger still has wait until that run is deleted.
         """
         listed = select(manifest_objects.c.object).where(manifest_objects.c.object == objects.c.id)
         claimed = select(intents.c.seq).where(intents.c.seq == objects.c.intent, intents.c.open)

@@ -1,4 +1,4 @@
-"""What becomes of an intent in the end, within a transaction of the ledger."""
+"""Settle or abandon an intent within a ledger transaction."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["abandon_within", "settle_within"]
 
 
 def settle_within(connection: Connection, intent: Intent, now: datetime) -> None:
-    """See `IntentBook.settle`."""
+    """Settle an intent; see `IntentBook.settle`."""
     closed = connection.execute(
         update(intents).where(intents.c.seq == intent.seq, intents.c.open).values(open=False, settled_at=now)
     )
@@ -41,7 +41,7 @@ def settle_within(connection: Connection, intent: Intent, now: datetime) -> None
 
 
 def abandon_within(connection: Connection, intent: Intent) -> None:
-    """See `IntentBook.abandon`."""
+    """Abandon an intent; see `IntentBook.abandon`."""
     gone = connection.execute(delete(intents).where(intents.c.seq == intent.seq, intents.c.open))
     if gone.rowcount:
         # a reload claims objects that an earlier publish settled: those stay settled
@@ -64,7 +64,7 @@ def _count_moved(connection: Connection, moved: Mapping[str, int]) -> None:
 
 def _bump(connection: Connection, partition: Partition, plan: Plan, now: datetime) -> None:
     values = {"state": "published", "detail": "", "run_key": plan.run_key, "updated_at": now}
-    if plan.mode is Mode.REPLAY:  # that settles no object: a partition that failed before has failed still
+    if plan.mode is Mode.REPLAY:  # a replay settles no object: a partition that failed before stays failed
         values = {"updated_at": now}
     changed = connection.execute(
         update(partitions).where(_same(partition)).values(version=partitions.c.version + 1, **values)

@@ -1,8 +1,7 @@
-"""What audits saw of all that a partition holds, summed over its publishes.
+"""Statistics of each partition's records, summed over its publishes.
 
-The statistics of a run are in its batches' results until the run is forgotten. Here
-they are added up, intent by intent in order, so that each counts once however often
-and wherever this is called or killed.
+The statistics of a run are stored with its batch results until the run is deleted. Here they are added up in the
+order of the intents, so that each publish counts exactly once, wherever this runs or is interrupted.
 """
 
 from __future__ import annotations
@@ -32,16 +31,15 @@ class StatisticsBook:
         self._database = database
 
     def of(self, partition: Partition) -> PartitionStatistics | None:
-        """The sums of a partition as far as they were added up; None before the first time."""
+        """Return the sums of a partition so far, or None before the first."""
         with self._database.read() as connection:
             found = connection.scalar(select(partition_statistics.c.statistics).where(_same(partition)))
         return None if found is None else PartitionStatistics.from_json(found)
 
     def add_up(self, *, now: datetime) -> int:
-        """Add what was published since the last time; how many publishes that were.
+        """Add the publishes since the last call and return their number.
 
-        A reload starts the sum of its partition anew. Records that a replay moved count
-        as refused and as rows.
+        A reload restarts the sum of its partition. Records moved by a replay count both as refused and as rows.
         """
         waiting = [seq for log_type in LogType for seq in self._waiting(log_type)]
         for seq in waiting:
@@ -49,7 +47,7 @@ class StatisticsBook:
         return len(waiting)
 
     def _waiting(self, log_type: LogType) -> Sequence[int]:
-        """The settled intents that are not added up. Those of one log are settled in their order."""
+        """Return the settled intents that are not added yet. Intents of one log type settle in order."""
         mine = partition_statistics.c.log_type == log_type
         with self._database.read() as connection:
             done = connection.scalar(select(func.max(partition_statistics.c.through)).where(mine)) or 0

@@ -1,4 +1,4 @@
-"""The ledger's tables. A change here needs a migration in ``migrations/versions``; a test compares the two."""
+"""The ledger's tables. A change needs a migration in ``migrations/versions``; a test compares the two."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ += ["staged_batches", "traits"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time, also on SQLite, which has no zones. A naive time is refused."""
+    """An aware UTC time, also on SQLite, which has no time zones. Raises ValueError for a naive time."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -47,7 +47,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-# SQLite counts rows up only for the type INTEGER.
+# SQLite generates ids only for the type INTEGER.
 _BIG_ID = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData(
@@ -71,16 +71,16 @@ objects = Table(
     Column("day", Date, nullable=False),
     Column("scope", String(100), nullable=False),
     Column("problem", String(40)),
-    # listed, then one of the states of parsing.model.ObjectState, or `replaced` by a later version
+    # listed, then a state of parsing.model.ObjectState, or `replaced` by a later version
     Column("state", String(20), nullable=False),
-    # what `state` becomes when the publish that claimed this object is settled
+    # the value of `state` once the publish that claimed this object is settled
     Column("outcome", String(20)),
     Column("reason", String(40)),
     Column("detail", Text),
     Column("rows", BigInteger, nullable=False, default=0),
     Column("refused", BigInteger, nullable=False, default=0),
     Column("raw_bytes", BigInteger, nullable=False, default=0),
-    # the publish that claimed this object, settled or about to be: nobody else may add it
+    # the publish that claimed this object, open or settled: no other may add it
     Column("intent", BigInteger, index=True),
     Column("first_seen", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
@@ -110,11 +110,11 @@ manifests = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("batches", Integer, nullable=False),
     Column("listing_failures", JSON, nullable=False),
-    # all that was delivered before was listed (but for the failures); null if only a part was looked at
+    # all objects delivered before this time were listed, except the failures; null after a partial listing
     Column("listed_until", UtcDateTime),
     Column("audit", JSON),  # {"passed": [key], "failed": [[key, why]]}
-    Column("outcome", JSON),  # what publish returned
-    Column("cleaned_at", UtcDateTime),  # from then on its staged files may be gone: it cannot be published any more
+    Column("outcome", JSON),  # the return value of publish
+    Column("cleaned_at", UtcDateTime),  # from then on staged files may be gone, so it cannot be published
 )
 
 manifest_objects = Table(
@@ -146,10 +146,10 @@ intents = Table(
     Column("document", JSON, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
-    sqlite_autoincrement=True,  # a sequence number is never used again
+    sqlite_autoincrement=True,  # a sequence number is never reused
 )
 
-# How often the history of a table was about to be cut: a claim made from a look before that is refused.
+# Expirations announced per table: a claim based on an earlier count is refused.
 cuts = Table(
     "cuts",
     metadata,
@@ -165,13 +165,13 @@ partitions = Table(
     Column("region", String(40), primary_key=True),
     Column("day", Date, primary_key=True),
     Column("state", String(20), nullable=False),  # published | failed
-    Column("version", Integer, nullable=False),  # counts publishes: a reload notices what came between
+    Column("version", Integer, nullable=False),  # counts publishes, so that a reload detects a publish in between
     Column("detail", Text, nullable=False),
     Column("run_key", String(500), nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
 )
 
-# What an audit saw of all that a partition holds, summed over its publishes: it outlives `staged_batches`.
+# Statistics of all records of a partition, summed over its publishes; outlives `staged_batches`.
 partition_statistics = Table(
     "partition_statistics",
     metadata,
@@ -180,7 +180,7 @@ partition_statistics = Table(
     Column("region", String(40), primary_key=True),
     Column("day", Date, primary_key=True),
     Column("statistics", JSON, nullable=False),  # see audits.partition_statistics
-    Column("through", BigInteger, nullable=False),  # the last intent that is in
+    Column("through", BigInteger, nullable=False),  # the last intent included
     Column("updated_at", UtcDateTime, nullable=False),
 )
 
@@ -204,7 +204,7 @@ certificates = Table(
     Column("rows", BigInteger, nullable=False),  # in the table
     Column("quarantined", BigInteger, nullable=False),  # in the quarantine
     Column("certified_at", UtcDateTime, nullable=False),
-    Column("announced", String(64)),  # the hash of the certificate that other DAGs were told of
+    Column("announced", String(64)),  # the hash of the certificate last announced to other DAGs
     Index(None, "log_type", "day"),
 )
 
@@ -225,13 +225,13 @@ findings = Table(
     Index(None, "log_type", "account", "region", "day"),
 )
 
-# Counts of objects by the hour that their names tell: what the monitors learn the normal rhythm from.
+# Object counts by the hour in the object's name: the monitors' record of normal delivery.
 deliveries = Table(
     "deliveries",
     metadata,
     Column("log_type", String(20), primary_key=True),
-    Column("day", Date, primary_key=True),  # the path's
-    Column("hour", UtcDateTime, primary_key=True),  # begins then
+    Column("day", Date, primary_key=True),  # the day in the path
+    Column("hour", UtcDateTime, primary_key=True),  # start of the hour
     Column("source", String(100), primary_key=True),
     Column("account", String(12), primary_key=True),
     Column("region", String(40), primary_key=True),
@@ -239,12 +239,12 @@ deliveries = Table(
     Column("objects", Integer, nullable=False),
     Column("settled", Integer, nullable=False),
     Column("refused_objects", Integer, nullable=False),
-    Column("other_logs", Integer, nullable=False),  # of the objects: sound, but of another kind of log
+    Column("other_logs", Integer, nullable=False),  # sound objects of another kind of log
     Column("rows", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
 )
 
-# What the formats of a source have shown so far: what drifts is told by what is new here, or stays away.
+# Features of each source's records seen so far; drift is a feature that is new or missing.
 traits = Table(
     "traits",
     metadata,
@@ -256,7 +256,7 @@ traits = Table(
     Column("name", String(200), primary_key=True),
     Column("first_day", Date, nullable=False),
     Column("last_day", Date, nullable=False),
-    Column("days", Integer, nullable=False),  # on how many it was seen
+    Column("days", Integer, nullable=False),  # number of days it was seen
     Column("example", Text),
     Column("noticed_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
@@ -274,6 +274,6 @@ alerts = Table(
     Column("first_seen", UtcDateTime, nullable=False),
     Column("last_seen", UtcDateTime, nullable=False),
     Column("resolved_at", UtcDateTime, index=True),
-    Column("told_at", UtcDateTime),  # by any notifier, the last time
+    Column("told_at", UtcDateTime),  # by any notifier, most recently
     Column("told", JSON, nullable=False),  # by notifier: {"open": time, "end": time or null}
 )

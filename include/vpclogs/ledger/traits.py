@@ -1,4 +1,4 @@
-"""What each source's formats have shown so far, by account and region."""
+"""Features of each source's records seen so far, by account and region."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from vpclogs.ledger.tables import manifests, staged_batches, traits
 __all__ = ["Trait", "TraitBook"]
 
 _OVERLAP = timedelta(minutes=5)  # between a batch's time and its commit
-_MOST_NAMES = 200  # of one kind, account and region; whoever writes the records chooses the names of unknown fields
+_MOST_NAMES = 200  # per kind, account and region: the writer of the records chooses the names of unknown fields
 _KEY = ("log_type", "source", "account", "region", "kind", "name")
 
 
 class Trait(NamedTuple):
-    """One thing that records of a source, account and region show, such as a version or a column with values.
+    """A feature of the records of a source, account and region, such as a version or a filled column.
 
-    With an empty name it says that there were records at all.
+    An empty name stands for the presence of any records.
     """
 
     log_type: str
@@ -45,7 +45,7 @@ class TraitBook:
         self._database = database
 
     def staged(self, *, since: datetime) -> Iterator[tuple[datetime, str, Mapping[str, Any]]]:
-        """Batches that were staged since, or since `keep` was called: time, log type, statistics by partition key."""
+        """Yield (time, log type, statistics by partition key) of batches staged since ``since`` or the last `keep`."""
         columns = (staged_batches.c.staged_at, staged_batches.c.result, manifests.c.log_type)
         query = select(*columns).join(manifests, manifests.c.id == staged_batches.c.manifest)
         with self._database.read() as connection:
@@ -56,10 +56,10 @@ class TraitBook:
                 yield row.staged_at, row.log_type, row.result["statistics"]
 
     def keep(self, seen: Iterable[tuple[Trait, date, str | None]], *, staged_at: datetime, now: datetime) -> None:
-        """Remember what was seen on which path day, with an example; seeing it twice is as seeing it once.
+        """Record the path day on which each feature was seen, with an example. Idempotent.
 
-        Of one kind, each account and region keep 200 names; further ones are one trait, `OTHERS`.
-        ``staged_at`` is the time of the last batch that was looked at.
+        Each kind keeps 200 names per account and region; further ones count as the one feature `OTHERS`.
+        ``staged_at`` is the time of the last batch read.
         """
         with self._database.write() as connection:
             known = {Trait(*(getattr(row, name) for name in _KEY)): row for row in connection.execute(select(traits))}
@@ -74,7 +74,7 @@ class TraitBook:
                     connection.execute(update(traits).where(*same).values(values | {"updated_at": staged_at}))
 
     def all(self) -> list[Row[Any]]:
-        """Every trait."""
+        """Return all features."""
         with self._database.read() as connection:
             return list(connection.execute(select(traits)))
 

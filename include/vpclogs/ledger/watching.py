@@ -1,4 +1,4 @@
-"""What the ledger tells the monitors about runs, objects that wait, delays, and statistics of staging."""
+"""Queries for the monitors: runs, waiting objects, delays, and staging statistics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ __all__ = ["Look", "WatchBook"]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One listing of all sources of a log type: all that was delivered before ``until`` was seen, but ``failures``."""
+    """One listing of all sources of a log type.
+
+    All objects delivered before ``until`` were listed, except those of ``failures``.
+    """
 
     at: datetime
     until: datetime
@@ -27,13 +30,13 @@ class Look:
 
 
 class WatchBook:
-    """Reads of several tables; writes nothing."""
+    """Read-only queries over several tables."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def looks(self, log_type: LogType, *, since: datetime, limit: int = 200) -> list[Look]:
-        """The newest listings of all of a log type, oldest first."""
+        """Return the newest complete listings of a log type, oldest first."""
         columns = (manifests.c.created_at, manifests.c.listed_until, manifests.c.listing_failures)
         query = (
             select(*columns)
@@ -54,7 +57,7 @@ class WatchBook:
         ]
 
     def waiting(self, *, since: date) -> list[Row[Any]]:
-        """Objects that are listed and not dealt with, counted by place and day, with the time of the oldest."""
+        """Return counts of objects that are listed but not settled, by source, account, region, scope and day."""
         place = [objects.c[name] for name in ("log_type", "source", "account", "region", "scope", "day")]
         query = (
             select(*place, func.count().label("objects"), func.min(objects.c.first_seen).label("oldest"))
@@ -65,14 +68,14 @@ class WatchBook:
             return list(connection.execute(query))
 
     def failed(self, *, since: date) -> dict[Partition, str]:
-        """Partitions that are not published, and why."""
+        """Return the failed partitions with their reasons."""
         query = select(partitions).where(partitions.c.state == "failed", partitions.c.day >= since)
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return {Partition(LogType(r.log_type), r.account, r.region, r.day): r.detail for r in rows}
 
     def loaded(self, *, since: datetime, days: date) -> list[Row[Any]]:
-        """Objects of the path days from ``days`` on that were published after ``since``: key, times and rows."""
+        """Return key, times and rows of objects of path days from ``days`` on that were published after ``since``."""
         names = ("log_type", "source", "key", "day", "last_modified", "settled_at", "rows")
         query = select(*(objects.c[name] for name in names)).where(
             objects.c.state == "loaded", objects.c.day >= days, objects.c.settled_at > since
@@ -81,7 +84,7 @@ class WatchBook:
             return list(connection.execute(query))
 
     def sources_of(self, found: Collection[Partition]) -> dict[Partition, str]:
-        """The source of each partition's objects; the one with the most, if there are several."""
+        """Return the source of each partition's objects; of several, the one with the most objects."""
         days = {partition.day for partition in found}
         place = [objects.c[name] for name in ("log_type", "account", "region", "day", "source")]
         query = select(*place).where(objects.c.day.in_(days)).group_by(*place).order_by(func.count())

@@ -1,1 +1,1 @@
-"""Monitors: what is published, looked at by the hour against what is normal for each VPC and flow log."""
+"""Monitors: hourly comparison of published data with the normal pattern of each VPC and flow log."""

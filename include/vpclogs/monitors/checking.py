@@ -1,4 +1,4 @@
-"""Run the users' checks over the tables; what they find are alerts like any other."""
+"""Run the user's SQL checks over the tables and keep their findings as alerts."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _VIEWS = "SELECT view_name FROM duckdb_views() WHERE NOT internal"
 
 
 def run_checks(pipeline: Pipeline, *, now: datetime | None = None) -> Report:
-    """Run each check of the folder, and keep the alerts. One that cannot run is a finding, and stops no other.
+    """Run each check of the folder and keep the alerts. A check that cannot run is a finding and stops no other.
 
     Raises:
-        ConfigError: the folder that the settings name is not there.
+        ConfigError: the folder named in the settings does not exist.
     """
     report = Report(judged={"broken_checks"})
     folder = pipeline.settings.checks_folder
@@ -47,7 +47,7 @@ def _run(pipeline: Pipeline, checks: list[SqlCheck], report: Report) -> None:
         known = {name for (name,) in select(tables, _VIEWS).fetchall()}
         for check in checks:
             if any(name in check.sql and name not in known for name in TABLES):
-                continue  # it comes with the first load, and a check before that is not broken
+                continue  # the table appears with the first load; until then the check is not broken
             try:
                 finding = run_check(check, tables)
             except QueryRefused as error:
@@ -73,6 +73,6 @@ def _broken(path: Path, message: str) -> MonitorFinding:
 
 
 def _without_file(pipeline: Pipeline, files: list[Path]) -> set[str]:
-    """Checks with an open alert whose file is gone: their alerts are over."""
+    """Return checks with an open alert whose file is gone: their alerts are resolved."""
     known = {f"sql/{path.stem}" for path in files}
     return {one.monitor for one in pipeline.ledger.alerts.all() if one.monitor.startswith("sql/")} - known

@@ -1,4 +1,4 @@
-"""Schema drift: versions, fields and columns that are new in a source, or that stay away."""
+"""Schema drift: versions, fields and columns that are new in a source, or that disappeared."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from vpclogs.partitions import LogType, Partition
 
 __all__ = ["Kind", "drifts", "traits_in"]
 
-_NEWS = timedelta(days=2)  # how long a change is new, and how long a source is
+_NEWS = timedelta(days=2)  # how long a change counts as new, and how long a source does
 _FEWEST_DAYS = 3
-_USUAL = 0.9  # of the days: columns that have values less often may stay away
+_USUAL = 0.9  # share of days: columns filled less often may be missing
 _FEWEST_RECORDS = 1000
 
 
 class Kind(StrEnum):
-    """What a trait is about."""
+    """The kind of a trait."""
 
-    RECORDS = "records"  # that there are any; its name is empty
+    RECORDS = "records"  # the presence of any records; its name is empty
     VERSION = "version"
     UNKNOWN_FIELD = "unknown_field"  # a field that the schema does not have
-    COLUMN = "column"  # of the schema, with a value in some record
+    COLUMN = "column"  # a column of the schema with a value in some record
 
 
 def traits_in(
     log_type: str, statistics: Mapping[str, Mapping[str, Any]], sources: Mapping[Partition, str]
 ) -> Iterator[tuple[Trait, date, str | None]]:
-    """The traits in the statistics of a batch, by partition key, each with its path day and an example."""
+    """Yield the traits in a batch's statistics (by partition key), each with its path day and an example."""
     for key, data in statistics.items():
         partition = Partition.parse(key, log_type)
         seen = PartitionStatistics.from_json({name: value for name, value in data.items() if name != "sample"})
@@ -59,7 +59,7 @@ def _names(tally: Tally) -> Iterator[tuple[str, str | None]]:
 
 
 def drifts(scene: Scene) -> Iterator[Sighting]:
-    """What is new in a source since two days, and columns that have no value any more."""
+    """Yield new traits of the last two days, and columns that no longer have a value."""
     by_source: defaultdict[Place, list[Any]] = defaultdict(list)
     for row in scene.traits:
         by_source[Place(row.log_type, row.source)].append(row)
@@ -83,7 +83,7 @@ def _new(scene: Scene, place: Place, traits: Sequence[Any]) -> Iterator[Sighting
                 f"first in {row.account} {row.region} on {row.first_day}",
                 about=f"{kind}/{name}",
                 example=row.example,
-                # what the schema knows has a column already
+                # a value that the schema knows has a column already
                 severity=None if unknown else Severity.INFO,
             )
 
@@ -105,7 +105,7 @@ def _words(kind: str, name: str) -> str:
 
 
 def _dropped(scene: Scene, place: Place, traits: Sequence[Any]) -> Iterator[Sighting]:
-    """Columns that had values on nearly all days, and none on the last whole day."""
+    """Yield columns filled on nearly all days but not on the last whole day."""
     whole_days = _last_whole_days(scene, place)
     records = {(row.account, row.region): row for row in traits if row.kind == Kind.RECORDS}
     gone: defaultdict[str, list[str]] = defaultdict(list)
@@ -127,7 +127,7 @@ def _dropped(scene: Scene, place: Place, traits: Sequence[Any]) -> Iterator[Sigh
 
 
 def _last_whole_days(scene: Scene, place: Place) -> dict[tuple[str | None, str | None], date]:
-    """By account and region the last day before today with enough records to tell."""
+    """Return, by account and region, the last day before today with enough records to judge."""
     midnight = datetime.combine(scene.now.date(), time(), UTC)
     last: dict[tuple[str | None, str | None], date] = {}
     for back in range(_NEWS.days + 1, 0, -1):

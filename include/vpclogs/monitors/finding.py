@@ -1,4 +1,4 @@
-"""What a monitor has found."""
+"""The finding of a monitor."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["MonitorFinding"]
 
 @dataclass(frozen=True, slots=True)
 class MonitorFinding:
-    """``key`` begins with the monitor's name and stays the same as long as the cause does.
+    """``key`` starts with the monitor's name and stays the same while the cause does.
 
-    ``message`` says where, what was seen and what is normal; ``example`` is an object's key.
+    ``message`` states the place, the observed and the normal value; ``example`` is an object's key.
     """
 
     key: str

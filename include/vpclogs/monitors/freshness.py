@@ -1,4 +1,4 @@
-"""Freshness: what S3 has and the tables have not, and runs that do not come."""
+"""Freshness: objects in S3 that are not in the tables, and runs that do not start."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _RECENT = timedelta(days=3)
 
 
 def stale_places(scene: Scene) -> Iterator[Sighting]:
-    """Places whose objects wait to be loaded, or that have not been listed, for too long."""
+    """Yield places whose objects have waited to be loaded, or that have not been listed, for too long."""
     yield from _waiting(scene)
     for log_type in LogType:
         yield from _unlisted(scene, log_type)
 
 
 def missing_runs(scene: Scene) -> Iterator[Sighting]:
-    """Log types of which no run has looked at all of S3 for longer than usual."""
+    """Yield log types that no run has listed completely for longer than usual."""
     latest = {log_type: looks[-1].at for log_type, looks in scene.looks.items() if looks}
     for log_type in dict.fromkeys(source.log_type for source in scene.settings.sources):
         looks = scene.looks.get(log_type, ())
         allowed = _usual_gap(looks, timedelta(hours=scene.settings.monitors.max_run_gap_hours))
-        # A log type that was never listed is told once the others have been for a while.
+        # A log type that was never listed counts once the others have been listed for a while.
         since = max((look.at for look in looks), default=min(latest.values(), default=scene.now))
         if scene.now - since <= allowed:
             continue
@@ -45,7 +45,7 @@ def missing_runs(scene: Scene) -> Iterator[Sighting]:
 
 
 def _usual_gap(looks: Sequence[Look], at_least: timedelta) -> timedelta:
-    """Twice the usual time between runs: some deployments load once a day."""
+    """Return twice the usual time between runs: some deployments load once a day."""
     if len(looks) < 3:
         return at_least
     steps = np.diff(np.array([look.at.timestamp() for look in looks]))
@@ -66,7 +66,7 @@ def _waiting(scene: Scene) -> Iterator[Sighting]:
 
 
 def _known_places(scene: Scene, found: Iterable[Place]) -> set[Place]:
-    """Every place that delivered in the last days, and the found: so that all of an account means all."""
+    """Return every place that delivered in the last days, and the found ones."""
     known = set(found)
     for grid in scene.grids.values():
         for level in grid.between(scene.now - _RECENT, scene.now + HOUR).levels():
@@ -102,7 +102,7 @@ def _unlisted(scene: Scene, log_type: LogType) -> Iterator[Sighting]:
 
 
 def _failing_since(looks: Sequence[Look], failure: ListingFailure) -> datetime:
-    """When the listings began to fail there, in one row up to the newest."""
+    """Return the start of the current unbroken series of failed listings."""
     since = looks[-1].at
     for look in reversed(looks):
         if not any(_where(one) == _where(failure) for one in look.failures):

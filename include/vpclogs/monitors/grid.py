@@ -17,22 +17,22 @@ __all__ = ["HOUR", "Grid", "floor_hour"]
 HOUR: Final = timedelta(hours=1)
 
 Counts = npt.NDArray[np.int64]
-"""Places x hours."""
+"""Places × hours."""
 
 _COUNTS: Final = ("objects", "settled", "refused_objects", "rows", "refused")
 
 
 def floor_hour(time: datetime) -> datetime:
-    """The begin of the hour."""
+    """Return the start of the hour."""
     return time.replace(minute=0, second=0, microsecond=0)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Counts of deliveries from ``start`` on, hour by hour.
+    """Hourly counts of deliveries from ``start`` on.
 
-    ``objects`` were delivered and of these ``settled`` dealt with, some as
-    ``refused_objects``; ``rows`` and ``refused`` are records of settled objects.
+    ``settled`` counts those of ``objects`` that are done, ``refused_objects`` those refused whole; ``rows`` and
+    ``refused`` are records of settled objects.
     """
 
     start: datetime
@@ -45,14 +45,14 @@ class Grid:
 
     @classmethod
     def of(cls, counts: Iterable[tuple[Place, Any]], start: datetime, hours: int) -> Grid:
-        """From the ledger's counts (see the table ``deliveries``), each with its place; others' hours are left out."""
+        """Build from the ledger's counts (the table ``deliveries``), each with its place. Other hours are left out."""
         numbers: dict[Place, int] = {}
         cells, values = [], []
         for place, row in counts:
             hour = int((row.hour - start) / HOUR)
             if 0 <= hour < hours:
                 cells.append((numbers.setdefault(place, len(numbers)), hour))
-                # another log under the same prefix has a rhythm of its own, which is no concern of ours
+                # another kind of log under the same prefix has a pattern of its own
                 mine = (row.objects - row.other_logs, row.settled - row.other_logs)
                 values.append((*mine, row.refused_objects, row.rows, row.refused))
         totals = np.zeros((len(_COUNTS), len(numbers), hours), np.int64)
@@ -62,7 +62,7 @@ class Grid:
 
     @property
     def hours(self) -> int:
-        """How many hours it has."""
+        """The number of hours."""
         return int(self.objects.shape[1])
 
     @property
@@ -77,28 +77,28 @@ class Grid:
 
     @property
     def complete(self) -> npt.NDArray[np.bool_]:
-        """Hours with a delivery all of whose objects are dealt with."""
+        """Hours with a delivery whose objects are all settled."""
         complete: npt.NDArray[np.bool_] = (self.objects > 0) & (self.settled == self.objects)
         return complete
 
     def at(self, hour: int) -> datetime:
-        """When an hour begins."""
+        """Return the start of an hour."""
         return self.start + hour * HOUR
 
     def between(self, first: datetime, last: datetime) -> Grid:
-        """The whole hours from ``first`` to ``last`` (exclusive), as far as it has them."""
+        """Return the whole hours from ``first`` to ``last`` (exclusive) that the grid covers."""
         begin = max(0, int(np.ceil((first - self.start) / HOUR)))
         end = max(begin, int((last - self.start) // HOUR))
         return Grid(self.at(begin), self.places, *(counts[:, begin:end] for counts in self._counts()))
 
     def only(self, wanted: Sequence[bool] | npt.NDArray[np.bool_]) -> Grid:
-        """Some of the places."""
+        """Return some of the places."""
         mask = np.array(wanted, np.bool_)
         places = tuple(place for place, want in zip(self.places, wanted, strict=True) if want)
         return Grid(self.start, places, *(counts[mask] for counts in self._counts()))
 
     def wider(self) -> Grid | None:
-        """The sums over the next wider places, or None at the sources."""
+        """Return the sums over the next wider places, or None at the level of sources."""
         parents = [place.parent for place in self.places]
         numbers: dict[Place, int] = {}
         rows = [numbers.setdefault(place, len(numbers)) for place in parents if place is not None]
@@ -110,7 +110,7 @@ class Grid:
         return Grid(self.start, tuple(numbers), *totals)
 
     def levels(self) -> Iterable[Grid]:
-        """Itself and all wider ones."""
+        """Yield this grid and all wider ones."""
         level: Grid | None = self
         while level is not None:
             yield level

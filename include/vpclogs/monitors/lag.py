@@ -1,4 +1,4 @@
-"""Ingest lag: how long records take from their minute to the table."""
+"""Ingest lag: the time from the end of a record's minute until it is in the table."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from vpclogs.monitors.scene import Scene
 __all__ = ["LAG_HOURS", "lags", "quantile"]
 
 LAG_HOURS = 3
-"""Hours that must all be slow: what arrives at once after an outage is late, and over."""
+"""Hours that must all be slow: the backlog delivered after an outage is late once, and done."""
 
-_LATE_SHARE = 0.1  # of the records of each hour: a late object or two are nobody's fault
-_FEWEST_LATE = 3  # objects of each hour
+_LATE_SHARE = 0.1  # of each hour's records: one or two late objects are normal
+_FEWEST_LATE = 3  # objects per hour
 
 
 def lags(scene: Scene) -> Iterator[Sighting]:
-    """Sources of whose records too many are late in each of the last hours."""
+    """Yield sources with too many late records in each of the last hours."""
     for (log_type, source), frame in scene.loaded.groupby(["log_type", "source"]):
         limit = scene.limits(str(source)).max_lag_minutes
         ages = (scene.now - frame["published"]).dt.total_seconds() // 3600
@@ -56,7 +56,7 @@ def _minutes(frame: pd.DataFrame, begin: str, end: str, share: float) -> float:
 
 
 def quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
-    """The value below which lies the share of the weight."""
+    """Return the weighted quantile: the value below which ``share`` of the weight lies."""
     order = np.argsort(values)
     total = np.cumsum(weights[order])
     if len(total) == 0 or total[-1] == 0:

@@ -1,4 +1,4 @@
-"""What a monitor is: a rule over a scene, with all that people need to know about it."""
+"""A monitor: a rule over a scene, with its documentation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Monitor", "Sighting", "span"]
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """Something that a monitor saw at a place. ``about`` tells two at the same place apart.
+    """One observation at a place. ``about`` distinguishes several at the same place.
 
     ``severity`` is set where it differs from the monitor's own.
     """
@@ -28,10 +28,10 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Monitor:
-    """``threshold`` names the settings it obeys; ``action`` is what to do at 3 a.m.
+    """One rule. ``threshold`` names the settings it uses; ``action`` is the first thing to do when it fires.
 
-    Without ``look`` it is found elsewhere, while monitors or the users' checks run. The
-    end of an alert is told, but not of one that only says that something has changed.
+    A monitor without ``look`` is found elsewhere, while monitors or SQL checks run. The resolution of an alert is
+    announced, except for monitors that only report a change.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Monitor:
 
 
 def span(hours: float) -> str:
-    """Hours for people: ``5 hours``, ``3 days``."""
+    """Format hours: ``5 hours``, ``3 days``."""
     if hours < 48:
         return f"{hours:.0f} hour" + ("" if round(hours) == 1 else "s")
     return f"{hours / 24:.0f} days"

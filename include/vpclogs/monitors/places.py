@@ -1,4 +1,4 @@
-"""Where a log comes from: a source, an account in it, a region, a VPC or flow log."""
+"""The origin of a log: a source, an account in it, a region, a VPC or flow log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NOUNS = {"vpc": "VPC", "fl": "flow log"}
 
 
 class Place(NamedTuple):
-    """A VPC (of DNS logs) or a flow log; or with the last parts left out a region, an account, a whole source."""
+    """A VPC (of DNS logs) or a flow log; without the last parts a region, an account, or a whole source."""
 
     log_type: str
     source: str
@@ -24,7 +24,7 @@ class Place(NamedTuple):
 
     @property
     def key(self) -> str:
-        """The place within the key of an alert. A source has one log type, so that is not in it."""
+        """The place within the key of an alert. The log type is left out, because a source has only one."""
         return "/".join(part for part in self[1:] if part is not None)
 
     @property
@@ -38,7 +38,7 @@ class Place(NamedTuple):
 
     @property
     def label(self) -> str:
-        """For people: ``vpc_dns of VPC vpc-1a2b (123456789012 us-west-2)``."""
+        """A readable name: ``vpc_dns of VPC vpc-1a2b (123456789012 us-west-2)``."""
         if self.account is None:
             return f"{self.log_type} of the whole source {self.source}"
         if self.scope is not None:
@@ -48,10 +48,9 @@ class Place(NamedTuple):
 
 
 def widest(found: Mapping[Place, T], judged: Collection[Place]) -> dict[Place, T]:
-    """One finding for what has one cause: an account instead of all its VPCs, a VPC instead of its account.
+    """Return one finding per cause: an account instead of all its VPCs, a VPC instead of its account.
 
-    A place is told instead of the places in it if there are several and all are found,
-    or if none of them is found by itself.
+    A place replaces the places in it if there are several and all are found, or if none of them is found by itself.
     """
     inside: defaultdict[Place, list[Place]] = defaultdict(list)
     for place in judged:

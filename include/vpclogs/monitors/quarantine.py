@@ -1,4 +1,4 @@
-"""Quarantine: a rising share of records, or a rising number of objects, that are refused."""
+"""Quarantine: a rising share of refused records, or a rising number of refused objects."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from vpclogs.monitors.scene import Scene
 
 __all__ = ["refused_objects", "refused_records"]
 
-_RECENT = (3, 48)  # hours: for a fault that has just begun, and for one that is rare
+_RECENT = (3, 48)  # hours: for a fault that just started, and for one that is rare
 _FEWEST_RECORDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """Of ``records`` in the last ``hours``, ``refused`` were; ``usual`` is the share on a usual day."""
+    """``refused`` of ``records`` in the last ``hours``; ``usual`` is the share on a usual day."""
 
     refused: int
     records: int
@@ -36,7 +36,7 @@ class _Share:
 
 
 def refused_records(scene: Scene) -> Iterator[Sighting]:
-    """Places where a larger share of the records is refused than before."""
+    """Yield places where a larger share of the records is refused than before."""
     found: dict[Place, _Share] = {}
     judged: set[Place] = set()
     for grid in scene.grids.values():
@@ -59,7 +59,7 @@ def refused_records(scene: Scene) -> Iterator[Sighting]:
 
 
 def refused_objects(scene: Scene) -> Iterator[Sighting]:
-    """Sources of which more objects are refused whole than before."""
+    """Yield sources of which more objects are refused whole than before."""
     for grid in scene.grids.values():
         *_, accounts, sources = grid.levels() if grid.places else (grid, grid)
         daily = np.median(_by_day(sources.refused_objects), axis=1)
@@ -80,7 +80,7 @@ def _objects_message(place: Place, count: int, usual: float, accounts: Grid) -> 
 
 
 def _by_day(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Sums of whole days before the recent hours: places x days."""
+    """Return sums of whole days before the recent hours: places × days."""
     before = counts[:, : -_RECENT[1]]
     days = before.shape[1] // 24
     sums: npt.NDArray[np.int64] = before[:, before.shape[1] - 24 * days :].reshape(len(counts), days, 24).sum(axis=2)
@@ -88,7 +88,7 @@ def _by_day(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _usual_shares(level: Grid) -> npt.NDArray[np.float64]:
-    """The median of the shares of days with records, by place."""
+    """Return the median daily share by place, over days with records."""
     refused, records = _by_day(level.refused).T, _by_day(level.records).T
     shares = pd.DataFrame(refused / np.where(records > 0, records, 1)).where(records > 0)
     return shares.median().fillna(0.0).to_numpy(np.float64)

@@ -1,6 +1,6 @@
-"""The reference of monitors in docs/quality.md, made from the monitors themselves.
+"""The reference of monitors in docs/quality.md, generated from the monitors.
 
-``python -m vpclogs.monitors.reference docs/quality.md`` brings the page up to date.
+``python -m vpclogs.monitors.reference docs/quality.md`` updates the page.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ _BEGIN, _END = "<!-- made from the monitors: begin -->", "<!-- made from the mon
 
 
 def monitors_reference() -> str:
-    """Markdown: a table of all monitors, then what to know about each."""
+    """Return Markdown: a table of all monitors, then a section for each."""
     table = ["| monitor | severity | settings |", "| --- | --- | --- |"]
     table += [f"| [`{one.name}`](#{one.name}) | {one.severity} | {_settings(one) or 'none'} |" for one in MONITORS]
     return "\n".join([*table, "", *map(_section, MONITORS)])
 
 
 def with_reference(page: str) -> str:
-    """The page with its reference replaced."""
+    """Return the page with its reference replaced."""
     before, rest = page.split(_BEGIN, 1)
     _, after = rest.split(_END, 1)
     return f"{before}{_BEGIN}\n\n{monitors_reference()}\n{_END}{after}"

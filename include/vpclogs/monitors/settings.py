@@ -1,4 +1,4 @@
-"""The configuration of monitors: when each speaks up, how loudly, and to whom."""
+"""Settings of monitors: thresholds, severities, and notifiers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MONITOR_NAMES = (
     "failed_monitors",
     "broken_checks",
 )
-"""Every monitor. The monitors themselves are heavy to import, and a configuration is read often."""
+"""Every monitor. The monitors themselves are slow to import, and settings are read often."""
 
 
 def _monitor_name(name: str) -> str:
@@ -57,14 +57,14 @@ class _Frozen(BaseModel):
 
 
 class MonitorThresholds(_Frozen):
-    """When a monitor speaks up. What is learned is learned for each VPC or flow log, region and account.
+    """Limits of the monitors. Patterns are learned for each VPC or flow log, region and account.
 
-    ``severities`` changes how loud a monitor is, by the monitor's name.
+    ``severities`` overrides the severity of a monitor, by the monitor's name.
     """
 
-    min_history_days: int = Field(default=8, ge=2)  # a week and a day: with a weekend in it
+    min_history_days: int = Field(default=8, ge=2)  # a week and a day, so that it includes a weekend
     silence_hours: int = Field(default=3, ge=1)
-    false_alarm_odds: int = Field(default=100_000, ge=100)  # an absence this unlikely is told
+    false_alarm_odds: int = Field(default=100_000, ge=100)  # an absence less likely than 1 in this number is an alert
     give_up_days: int = Field(default=7, ge=1)
     waiting_hours: int = Field(default=6, ge=1)
     unlisted_hours: int = Field(default=3, ge=1)
@@ -81,14 +81,14 @@ class MonitorThresholds(_Frozen):
 
 
 class Notify(_Frozen):
-    """Whom to tell: an Airflow notifier, made with ``kwargs``.
+    """One Airflow notifier, created with ``kwargs``.
 
-    Told are alerts of at least ``severity``, all in one message, or with ``each`` one
-    message per alert. ``name`` tells two of the same class apart.
+    It receives alerts of at least ``severity``, all in one message or, with ``each``, one message per alert. ``name``
+    distinguishes two notifiers of the same class.
     """
 
     notifier: Annotated[str, AfterValidator(_class_path)]
-    kwargs: Mapping[str, Any] = Field(default_factory=dict, repr=False)  # it may hold a password
+    kwargs: Mapping[str, Any] = Field(default_factory=dict, repr=False)  # may hold a password
     name: str = Field(default="", max_length=100)
     severity: Severity = Severity.WARNING
     each: bool = False
@@ -100,7 +100,7 @@ class Notify(_Frozen):
 
 
 class MonitorSettings(MonitorThresholds):
-    """The thresholds of all sources and what differs by source name, and how alerts are told."""
+    """The thresholds of all sources, with overrides by source name, and the notifiers."""
 
     learn_days: int = Field(default=28, ge=14, le=90)
     max_run_gap_hours: int = Field(default=3, ge=1)
@@ -119,7 +119,7 @@ class MonitorSettings(MonitorThresholds):
         return self
 
     def for_source(self, name: str | None) -> MonitorThresholds:
-        """The thresholds that hold for the source `name`."""
+        """Return the thresholds that apply to the source `name`."""
         own = self.per_source.get(name or "", MonitorThresholds())
         values = {
             key: getattr(own if key in own.model_fields_set else self, key) for key in MonitorThresholds.model_fields

@@ -1,4 +1,4 @@
-"""Silence: a place that delivered regularly, and delivers nothing now."""
+"""Silence: a place that delivered regularly and now delivers nothing."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from vpclogs.partitions import LogType
 
 __all__ = ["silences"]
 
-# AWS delivers a file some five to ten minutes after the minutes that it is of, at times later.
+# AWS delivers a file about five to ten minutes after the minutes it covers, sometimes later.
 _DELIVERY = timedelta(minutes=30)
-_SUCCESSOR_BEGAN = 24  # hours before the last delivery, at most; compared are the 24 hours after it
-_SUCCESSOR_SIZE = 3  # times bigger or smaller
+_SUCCESSOR_BEGAN = 24  # hours before the last delivery, at most; the 24 hours after it are compared
+_SUCCESSOR_SIZE = 3  # times larger or smaller
 
 
 def silences(scene: Scene) -> Iterator[Sighting]:
-    """Places whose gap is too unlikely for their rhythm. What could not be listed is left to `freshness`."""
+    """Yield places whose gap is too unlikely for their pattern. Places that could not be listed belong to
+    `freshness`.
+    """
     for log_type in LogType:
         seen = scene.seen_until(log_type)
         if seen is None:
@@ -39,7 +41,7 @@ def silences(scene: Scene) -> Iterator[Sighting]:
 
 
 def _listed(grid: Grid, scene: Scene) -> Grid:
-    """Without the places that the newest listing could not look into, and those that are no VPC or flow log."""
+    """Drop places that the newest listing could not reach, and those that are no VPC or flow log."""
     return grid.only([bool(place.scope) and not scene.unlisted(place) for place in grid.places])
 
 
@@ -73,7 +75,7 @@ def _sighting(place: Place, gap: Gap, grid: Grid, gaps: Mapping[Place, Gap]) -> 
 
 
 def _successor(place: Place, gap: Gap, grid: Grid, gaps: Mapping[Place, Gap]) -> Place | None:
-    """A new VPC or flow log beside this one: a flow log's format cannot be changed, only the flow log replaced."""
+    """Return the successor, if any: a flow log's format cannot be changed, only the flow log replaced by a new one."""
     if place.scope is None:
         return None
     beside = (other for other in gaps if other.scope and other.parent == place.parent and other != place)
@@ -87,7 +89,7 @@ def _successor(place: Place, gap: Gap, grid: Grid, gaps: Mapping[Place, Gap]) ->
 
 
 def _as_big(grid: Grid, new: Place, hours: npt.NDArray[np.int64], old: Place) -> bool:
-    """Whether the new place has about as many records in the hours as the old one had a day before."""
+    """Return True if the new place has about as many records in the hours as the old one had a day before."""
     row = grid.places.index(new)
     hours = hours[grid.complete[row, hours]]
     after = int(grid.records[row, hours].sum())
