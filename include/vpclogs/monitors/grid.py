@@ -17,7 +17,7 @@ __all__ = ["HOUR", "Grid", "floor_hour"]
 HOUR: Final = timedelta(hours=1)
 
 Counts = npt.NDArray[np.int64]
-"""Places × hours."""
+"""Places x hours."""
 
 _COUNTS: Final = ("objects", "settled", "refused_objects", "rows", "refused")
 

@@ -80,7 +80,7 @@ def _objects_message(place: Place, count: int, usual: float, accounts: Grid) -> 
 
 
 def _by_day(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return sums of whole days before the recent hours: places × days."""
+    """Return sums of whole days before the recent hours: places x days."""
     before = counts[:, : -_RECENT[1]]
     days = before.shape[1] // 24
     sums: npt.NDArray[np.int64] = before[:, before.shape[1] - 24 * days :].reshape(len(counts), days, 24).sum(axis=2)
