@@ -1,4 +1,4 @@
-"""Objects in, rows and refused records out. See `vpclogs.parsing.model` for the events."""
+"""Objects in, rows and refused records out. `vpclogs.parsing.model` defines the events."""
 
 from vpclogs.parsing.driver import parse
 from vpclogs.parsing.model import (

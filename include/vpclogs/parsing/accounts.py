@@ -1,4 +1,4 @@
-"""What is known of each object while its records go by, so that records = rows + refused."""
+"""Per-object counts kept while parsing, so that records = rows + refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vpclogs.parsing.model import ObjectEnd, ObjectState, ObjectUnreadable, Pars
 
 __all__ = ["Account", "settle"]
 
-_MAX_NAMES = 100  # versions and unknown fields remembered per object; a hostile object has any number
+_MAX_NAMES = 100  # versions and unknown fields kept per object; a hostile object can have any number
 _NO_RECORDS = ObjectUnreadable(ObjectState.EMPTY, "no_records", "the object holds no record")
 
 
@@ -32,13 +32,13 @@ class Account:
     further_fields: int = 0
 
     def count(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass the pieces through, counting their bytes."""
+        """Yield the pieces unchanged, counting their bytes."""
         for piece in pieces:
             self.raw_bytes += len(piece)
             yield piece
 
     def end(self) -> ObjectEnd:
-        """The object's fate."""
+        """Return the object's outcome."""
         fate = self.fate or (None if self.rows + self.refused else _NO_RECORDS)
         return ObjectEnd(
             object=self.ordinal,
@@ -55,7 +55,7 @@ class Account:
 
 
 def settle(result: BlockResult, refused: Iterable[Refused], accounts: Sequence[Account]) -> Iterator[Parsed]:
-    """Enter a result in the accounts of its objects; give what counts of it, if anything.
+    """Add a result to the counts of its objects and yield the part of it that counts, if any.
 
     ``refused`` are the refusals that the parser did not see.
     """
@@ -77,7 +77,7 @@ def settle(result: BlockResult, refused: Iterable[Refused], accounts: Sequence[A
 
 
 def _without(result: BlockResult, refused: Iterable[Refused], unreadable: list[int]) -> Parsed:
-    """The result less what belongs to unreadable objects, refusals in order."""
+    """Return the result without records of unreadable objects, with refusals in order."""
     kept = sorted((r for r in (*refused, *result.refused) if r.object not in unreadable), key=_POSITION)
     if not unreadable or not (gone := np.isin(result.objects, unreadable)).any():
         return Parsed(result.rows, result.objects, result.lines, kept)

@@ -1,8 +1,7 @@
-"""A block: whole lines of one or more objects, and where each line came from.
+"""A block: whole lines of one or more objects, with the origin of each line.
 
-Small objects share a block, so that many of them cost about as much as one. Lines
-are found once, by numpy; object, line number and byte offset of a line are looked up
-only for the lines that need them.
+Small objects share a block, so that many of them cost about as much as one. numpy finds all lines once; the object,
+number and byte offset of a line are computed only for lines that need them.
 """
 
 from __future__ import annotations
@@ -28,9 +27,8 @@ _PIECE = 1 << 18
 class Part:
     """Consecutive whole lines of one object inside a block.
 
-    ``start`` and ``end`` are a half-open range of ``Block.data``; ``first_line`` is the
-    1-based number of its first line in the object, ``offset`` the place of ``start``
-    in the decompressed object.
+    ``start`` and ``end`` are a half-open range of ``Block.data``. ``first_line`` is the 1-based number of its first
+    line in the object, ``offset`` the position of ``start`` in the decompressed object.
     """
 
     object: int
@@ -42,12 +40,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Block:
-    """Lines to parse. Every line ends in a newline, also an object's last one.
+    """Lines to parse. Every line ends in a newline, including an object's last one.
 
-    ``parts`` cover ``data`` without gaps, in object and line order; an object may have
-    several parts (a line that was too long to keep lay between them) or none in one
-    block and more in the next. ``refused`` are the lines already refused for their
-    length. Lines are counted from 0 within the block.
+    ``parts`` cover ``data`` without gaps, in object and line order. An object may have several parts (when an
+    overlong line was dropped between them), or none in one block and more in the next. ``refused`` are the lines
+    already refused for their length. Lines are counted from 0 within the block.
     """
 
     data: bytes
@@ -60,7 +57,7 @@ class Block:
         return np.flatnonzero(np.frombuffer(self.data, np.uint8) == 10)
 
     def know_lines(self, line_ends: npt.NDArray[np.int64]) -> None:
-        """Take over the line ends from whoever has found them with other things, to save a pass."""
+        """Set the line ends that another search found already, to save a pass."""
         self.__dict__["line_ends"] = line_ends
 
     @cached_property
@@ -74,7 +71,7 @@ class Block:
 
     @cached_property
     def part_lines(self) -> npt.NDArray[np.int64]:
-        """Index of each part's first line, and after the last the number of lines."""
+        """Index of each part's first line, followed by the total number of lines."""
         starts = np.array([part.start for part in self.parts] + [len(self.data)], np.int64)
         return np.searchsorted(self.line_starts, starts)
 
@@ -90,9 +87,9 @@ class Block:
         return np.arange(len(self.line_ends)) + np.repeat(shift, np.diff(self.part_lines))
 
     def beyond_ascii(self, *, but_utf8: bool = False) -> npt.NDArray[np.int64]:
-        """Positions of bytes that are not ASCII: of all, or ``but_utf8`` of those near to something that is not UTF-8.
+        """Return positions of bytes outside ASCII; with ``but_utf8`` only those near invalid UTF-8.
 
-        Looked for piece by piece: whole blocks would not stay in the processor's cache.
+        Searches in steps small enough to stay in the processor's cache.
         """
         found = [np.empty(0, np.int64)]
         start = 0
@@ -105,7 +102,7 @@ class Block:
         return np.concatenate(found)
 
     def only(self, ordinal: int) -> Block:
-        """The block of one object's lines."""
+        """Return the block reduced to one object's lines."""
         texts = [self.data[part.start : part.end] for part in self.parts if part.object == ordinal]
         parts, size = [], 0
         for part in self.parts:
@@ -115,11 +112,11 @@ class Block:
         return Block(b"".join(texts), tuple(parts), tuple(r for r in self.refused if r.object == ordinal))
 
     def line(self, index: int) -> bytes:
-        """The text of one line, without its newline."""
+        """Return one line without its newline."""
         return self.data[self.line_starts[index] : self.line_ends[index]]
 
     def refuse(self, index: int, reason: str, field: str | None, detail: str, limits: ParseLimits) -> Refused:
-        """The refusal of one line, with its object, number and byte range."""
+        """Return the refusal of one line, with its object, number and byte range."""
         part = self.parts[int(np.searchsorted(self.part_lines, index, side="right")) - 1]
         first, last = int(self.line_starts[index]), int(self.line_ends[index])
         start = part.offset + first - part.start
@@ -136,7 +133,7 @@ class Block:
 
 
 def _utf8_bytes(text: bytes) -> int:
-    """How many bytes of the text are UTF-8, less a letter that its end cuts; 0 if it is not UTF-8."""
+    """Return the length of the text's valid UTF-8, without a character cut at the end; 0 if it is invalid."""
     try:
         return codecs.utf_8_decode(text, "strict", False)[1]
     except UnicodeDecodeError:
@@ -145,11 +142,11 @@ def _utf8_bytes(text: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """What a parser makes of one block (or of one stretch of a Parquet file).
+    """The result of parsing one block (or one slice of a Parquet file).
 
-    ``rows``, ``objects``, ``lines`` and ``refused`` are as in `Parsed` (refused lines
-    need no order). ``unreadable`` are the objects to refuse whole: their rows may be
-    left in, the driver takes them out. ``versions`` and ``unknown_fields`` are by object.
+    ``rows``, ``objects``, ``lines`` and ``refused`` are as in `Parsed`; refused lines may be in any order.
+    ``unreadable`` are the objects to refuse whole; the driver removes their rows. ``versions`` and ``unknown_fields``
+    are by object.
     """
 
     rows: pa.Table
@@ -162,12 +159,11 @@ class BlockResult:
 
 
 class TextParser(Protocol):
-    """Parses the text of one log. Made anew for each parse, so it may keep state.
+    """Parses the text of one log. Created for each parse, so it may keep state.
 
-    Blocks come in order: all lines of an object before those of the next, whatever
-    the blocks they lie in. After an object was found unreadable, its later blocks
-    may or may not come.
+    Blocks come in order: all lines of an object before those of the next, whichever blocks they are in. After an
+    object is found unreadable, its later blocks may or may not come.
     """
 
     def parse(self, block: Block) -> BlockResult:
-        """Rows and refusals of every line of the block (without ``block.refused``)."""
+        """Return rows and refusals for every line of the block, except ``block.refused``."""

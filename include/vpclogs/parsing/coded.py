@@ -1,4 +1,4 @@
-"""Columns of text as codes into distinct values: each value is decoded, checked and written once."""
+"""Text columns as codes into distinct values: each value is decoded, checked and written once."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ CODED = pa.dictionary(pa.int32(), pa.string())
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A column of text: ``codes`` index ``values``, -1 is null. Values are distinct; some may be unused."""
+    """A text column: ``codes`` index ``values``, -1 is null. Values are distinct; some may be unused."""
 
     codes: Codes
     values: pa.StringArray
 
     @classmethod
     def of(cls, texts: Sequence[str | None]) -> Coded:
-        """The column of the given texts."""
+        """Return the column of the given texts."""
         return encode(pa.array(texts, pa.string()))
 
     @classmethod
     def join(cls, columns: Sequence[Coded]) -> Coded:
-        """The columns one after another."""
+        """Concatenate columns."""
         if len(columns) == 1:
             return columns[0]
         values = encode(pa.concat_arrays([column.values for column in columns]))
@@ -54,15 +54,15 @@ class Coded:
         return cls(np.concatenate(codes), values.values)
 
     def pick(self, rows: Positions | Mask) -> Coded:
-        """The given rows, in their order."""
+        """Return the given rows, in their order."""
         return Coded(self.codes[rows], self.values)
 
     def through(self, codes: Codes) -> Coded:
-        """The column whose rows hold what this column holds at ``codes``."""
+        """Return a column whose rows take this column's values at ``codes``."""
         return Coded(self.codes.take(codes), self.values)
 
     def used(self) -> Coded:
-        """The same column, which has no null, with no value that does not occur."""
+        """Return the same column without unused values. The column has no null."""
         occurs = np.zeros(len(self.values), np.bool_)
         occurs[self.codes] = True
         used = np.flatnonzero(occurs)
@@ -71,13 +71,13 @@ class Coded:
         return Coded(places.take(self.codes), self.values.take(pa.array(used)))
 
     def only(self, kept: pa.BooleanArray) -> Coded:
-        """The column with null for the values that are not kept."""
+        """Return the column with null for every value outside the mask."""
         keep = np.array(kept, np.bool_)
         places = np.where(keep, np.cumsum(keep) - 1, -1).astype(np.int32)
         return Coded(look_up(places, self.codes), self.values.filter(kept))
 
     def array(self) -> pa.DictionaryArray:
-        """As Arrow holds it."""
+        """Return the Arrow array."""
         null = self.codes < 0
         return pa.DictionaryArray.from_arrays(
             pa.array(self.codes, mask=null if null.any() else None), self.values, safe=False
@@ -85,7 +85,7 @@ class Coded:
 
 
 def encode(texts: pa.StringArray) -> Coded:
-    """The distinct texts, and where each is."""
+    """Return the distinct texts with a code for each row."""
     encoded = texts.dictionary_encode()
     indices = encoded.indices
     codes = (indices.fill_null(-1) if indices.null_count else indices).to_numpy(zero_copy_only=True)
@@ -93,13 +93,13 @@ def encode(texts: pa.StringArray) -> Coded:
 
 
 def as_bytes(texts: pa.StringArray) -> list[bytes]:
-    """The texts in UTF-8."""
+    """Return the texts as UTF-8 bytes."""
     encoded: list[bytes] = texts.cast(pa.binary()).to_pylist()
     return encoded
 
 
 def coded_type(kind: pa.DataType) -> pa.DataType:
-    """The type with every text in it coded. Maps stay as they are."""
+    """Return the type with every text in it dictionary-encoded. Maps stay as they are."""
     if pa.types.is_string(kind):
         return CODED
     if pa.types.is_struct(kind):
@@ -110,12 +110,12 @@ def coded_type(kind: pa.DataType) -> pa.DataType:
 
 
 def offsets(counts: Positions) -> pa.Array:
-    """Where each list of ``counts[i]`` elements begins, and the end of the last."""
+    """Return the start of each list of ``counts[i]`` elements, followed by the end of the last."""
     bounds = np.zeros(len(counts) + 1, np.int32)
     np.cumsum(counts, out=bounds[1:])
     return pa.array(bounds)
 
 
 def look_up(table: Codes, codes: Codes) -> Codes:
-    """``table[codes]``, with -1 kept."""
+    """Return ``table[codes]``, keeping -1."""
     return np.append(table, np.int32(-1)).take(codes)

@@ -1,4 +1,4 @@
-"""DNS records as coded columns, and from them the table."""
+"""DNS records as coded columns, and their conversion to a table."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from vpclogs.schemas.vpc_dns import VPC_DNS
 __all__ = ["ANSWER", "ROWS", "TEXTS", "DnsColumns", "Extras"]
 
 ROWS = pa.schema([field.with_type(coded_type(field.type)) for field in VPC_DNS.parsed])
-"""What parsing yields: the schema's columns, texts as dictionaries."""
+"""The schema of parsed rows: the log's columns with dictionary-encoded texts."""
 
 _SOURCE_IDS = tuple(field.name for field in VPC_DNS.by_key["srcids"].fields)
 ANSWER = tuple(field.name for field in VPC_DNS.by_key["answers"].fields)
-"""The texts of one answer."""
+"""The text fields of one answer."""
 
 TEXTS = (
     *(field.name for field in VPC_DNS.fields if field.type == pa.string()),
     *(f"srcids.{name}" for name in _SOURCE_IDS),
 )
-"""The texts of one record; those of a struct with its name before."""
+"""The text fields of one record; those of a struct are prefixed with its name."""
 
 
 _NUMBER = re.compile(r"^answers\[[0-9]+\]")
@@ -43,7 +43,7 @@ class Extras:
 
     @classmethod
     def join(cls, parts: Sequence[Extras]) -> Extras:
-        """The records of each part, one part after another."""
+        """Concatenate the records of several parts."""
         codes: list[Codes] = []
         values: list[Mapping[str, str]] = []
         for part in parts:
@@ -52,14 +52,14 @@ class Extras:
         return cls(np.concatenate(codes), values)
 
     def names(self) -> list[set[str]]:
-        """The names in each of ``values``, without the number of the answer."""
+        """Return the names in each of ``values``, with answer numbers removed."""
         return [
             {_NUMBER.sub("answers[]", name) if name.startswith("answers[") else name for name in extra}
             for extra in self.values
         ]
 
     def array(self) -> pa.Array:
-        """The column ``p_extra``."""
+        """Return the column ``p_extra``."""
         kind = VPC_DNS.parsed.field("p_extra").type
         if not self.values:
             return pa.nulls(len(self.codes), kind)
@@ -77,9 +77,9 @@ class Extras:
 class DnsColumns:
     """Records in columns. ``lines`` are their lines in the block, counted from 0.
 
-    ``times`` are microseconds since the epoch; ``texts`` are by the names in `TEXTS`.
-    ``counts`` says how many answers each record has; ``answers`` holds the answers of
-    all records one after another, by the names in `ANSWER`.
+    ``times`` are microseconds since the epoch; ``texts`` are keyed by the names in `TEXTS`. ``counts`` is the number
+    of answers of each record; ``answers`` holds the answers of all records one after another, keyed by the names in
+    `ANSWER`.
     """
 
     lines: Positions
@@ -91,7 +91,7 @@ class DnsColumns:
 
     @classmethod
     def of(cls, lines: Sequence[int], records: Sequence[DnsRecord]) -> DnsColumns:
-        """The columns of single records."""
+        """Return the columns of individually read records."""
         answers = [answer for record in records for answer in record.values["answers"]]
         extras = [record.extra for record in records if record.extra]
         has_extra = np.array([bool(record.extra) for record in records], np.bool_)
@@ -106,7 +106,7 @@ class DnsColumns:
 
     @classmethod
     def join(cls, parts: Sequence[DnsColumns]) -> DnsColumns:
-        """The records of all parts in the order of their lines."""
+        """Return the records of all parts in the order of their lines."""
         if len(parts) == 1:
             return parts[0]
         joined = cls(
@@ -120,7 +120,7 @@ class DnsColumns:
         return joined.pick(np.argsort(joined.lines))
 
     def pick(self, rows: Positions) -> DnsColumns:
-        """The given records, in their order."""
+        """Return the given records, in their order."""
         counts = self.counts[rows]
         shifts = (np.cumsum(self.counts) - self.counts)[rows] - (np.cumsum(counts) - counts)
         places = np.repeat(shifts, counts) + np.arange(counts.sum())
@@ -134,7 +134,7 @@ class DnsColumns:
         )
 
     def table(self) -> pa.Table:
-        """The rows, with the columns of `ROWS`."""
+        """Return the rows with the columns of `ROWS`."""
         times = pa.array(self.times).cast(TIMESTAMP)
         answers = pa.StructArray.from_arrays(
             [self.answers[name].array() for name in ANSWER], fields=list(ROWS.field("answers").type.value_type)

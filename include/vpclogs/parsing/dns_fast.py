@@ -1,7 +1,7 @@
 """The fast path of DNS logs: lines that fit a template, read by their distinct texts.
 
-Takes a line only if it gives what `vpclogs.parsing.dns_records` would give, and leaves
-every other line to it: whatever is refused, and what is merely unusual.
+It accepts a line only if its result equals that of `vpclogs.parsing.dns_records`, and leaves every other line,
+refused or merely unusual, to that module.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from vpclogs.parsing.timestamps import rfc3339_column
 
 __all__ = ["FastReader"]
 
-_WORTH = 256  # lines; fewer are read faster one by one
+_WORTH = 256  # lines; fewer are faster one by one
 _MAX_TEMPLATES = 4
 _SAMPLES = 8
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class FastReader:
-    """Reads the lines that fit a template. Remembers templates and pieces from block to block."""
+    """Reads the lines that fit a template. Keeps templates and pieces from block to block."""
 
     def __init__(self) -> None:
         self._marks = MarkFinder()
@@ -50,7 +50,7 @@ class FastReader:
         self._gap = Reader(read_gap)
 
     def read(self, block: Block) -> tuple[list[DnsColumns], Positions]:
-        """The records of some lines, and the other lines, counted from 0 in the block."""
+        """Return the records of some lines, and the other lines, counted from 0 in the block."""
         marks = self._marks.find(block)
         is_left = np.ones(len(block.line_ends), np.bool_)
         rest = np.arange(len(is_left))
@@ -68,7 +68,7 @@ class FastReader:
         return parts, rest
 
     def _learn(self, block: Block, lines: Positions) -> Template | None:
-        """A template, not known yet, that some line fits."""
+        """Return a new template that some line fits, or None."""
         for index in lines[:: len(lines) // _SAMPLES]:
             template = template_of(block.line(index))
             if template is not None and template not in self._templates:
@@ -77,7 +77,7 @@ class FastReader:
         return None
 
     def _columns(self, split: Split, template: Template) -> DnsColumns:
-        """The records of those lines of which every piece and value is right."""
+        """Return the records of the lines whose pieces and values are all valid."""
         heads, middles, tails = (
             list(map(reader, as_bytes(column.values)))
             for reader, column in ((self._head, split.head), (self._middle, split.middle), (self._tail, split.tail))
@@ -114,7 +114,7 @@ class FastReader:
 
 
 def _answers_good(split: Split, data: Coded, gaps: Sequence[Gap | None]) -> Mask:
-    """Per line, whether its answers' data and gaps are right, with the last gap in the last place only."""
+    """Return a mask of lines whose answers and gaps are all valid, with the final gap only at the end."""
     last = np.zeros(len(split.gaps.codes), np.bool_)
     last[np.cumsum(split.counts)[split.counts > 0] - 1] = True
     right = _true(gaps, lambda gap: True).take(split.gaps.codes) & (data.codes >= 0)

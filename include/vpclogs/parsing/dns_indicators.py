@@ -1,4 +1,4 @@
-"""The indicators of DNS records: found once per distinct value, collected per record."""
+"""Indicators of DNS records: extracted once per distinct value, collected per record."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["indicator_columns"]
 
 Scan = Callable[[str], str | None]
 
-_LONGEST_NAME = 255  # of DNS; only such texts are remembered, because others could fill the memory
+_LONGEST_NAME = 255  # the limit of DNS; longer texts are not cached, because they could fill the memory
 
 _MARKED: Sequence[tuple[str, Indicator]] = [
     *((field.name, field.indicator) for field in VPC_DNS.fields if field.indicator),
@@ -34,7 +34,7 @@ _REMEMBERED: Mapping[Scan, Scan] = {
 def indicator_columns(
     texts: Mapping[str, Coded], counts: Positions, answers: Mapping[str, Coded]
 ) -> dict[str, pa.ListArray]:
-    """The columns ``p_any_*``: sorted, distinct, null where there is none. Arguments as in `DnsColumns`."""
+    """Return the columns ``p_any_*``: sorted, distinct, null where empty. Arguments are as in `DnsColumns`."""
     everyone = np.arange(len(counts))
     found: dict[Indicator, list[tuple[Positions, Coded]]] = {kind: [] for kind in Indicator}
     for name, kind in _MARKED:
@@ -46,7 +46,7 @@ def indicator_columns(
 
 
 def _answers_by_rule(types: Coded) -> Iterator[tuple[Indicator, Scan, Positions]]:
-    """Each rule that applies to some answers, and to which."""
+    """Yield each rule that applies to some answers, with those answers."""
     rules = [ANSWERS.get(text) for text in types.values.to_pylist()]
     for rule in {rule for rule in rules if rule}:
         applies = np.array([other == rule for other in rules], np.bool_)
@@ -54,7 +54,7 @@ def _answers_by_rule(types: Coded) -> Iterator[tuple[Indicator, Scan, Positions]
 
 
 def _scan(column: Coded, scan: Scan) -> Coded:
-    """The indicator of each row, from the distinct values that occur."""
+    """Return the indicator of each row, computed from the distinct values."""
     occurs = np.zeros(len(column.values), np.bool_)
     occurs[column.codes[column.codes >= 0]] = True
     texts = column.values.filter(pa.array(occurs))
@@ -63,7 +63,8 @@ def _scan(column: Coded, scan: Scan) -> Coded:
     asked = texts.to_pylist()
     answered = list(map(find, asked))
     some = np.array([text is not None for text in answered], np.bool_)
-    if all(map(operator.is_, compress(asked, some), compress(answered, some))):  # the texts as they are: still distinct
+    # every text may be its own indicator: then the values stay distinct
+    if all(map(operator.is_, compress(asked, some), compress(answered, some))):
         found = Coded(np.where(some, np.cumsum(some) - 1, -1).astype(np.int32), texts.filter(pa.array(some)))
     else:
         found = Coded.of(answered)
@@ -73,7 +74,7 @@ def _scan(column: Coded, scan: Scan) -> Coded:
 
 
 def _collect(records: int, entries: Sequence[tuple[Positions, Coded]]) -> pa.ListArray:
-    """One list per record of the values in ``entries``: (record of each row, value of each row)."""
+    """Return one list per record of the values in ``entries``: (record of each row, value of each row)."""
     if len(entries) == 1:  # at most one value per record
         column = entries[0][1]
         counts = (column.codes >= 0).astype(np.int64)
@@ -85,7 +86,7 @@ def _collect(records: int, entries: Sequence[tuple[Positions, Coded]]) -> pa.Lis
     ranks[order.to_numpy()] = np.arange(len(order))
     some = joined.codes >= 0
     bits = max(1, len(order).bit_length())
-    # the smaller the numbers, the faster they are sorted
+    # smaller numbers sort faster
     kind = np.uint32 if bits + records.bit_length() <= 32 else np.int64
     keys = np.sort(((owners[some] << bits) | ranks.take(joined.codes[some])).astype(kind))
     first = np.ones(len(keys), np.bool_)

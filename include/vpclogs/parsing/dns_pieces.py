@@ -1,11 +1,11 @@
-"""What the lines of a DNS query log have in common: pieces of text, each read once.
+"""The repeated pieces of DNS query log lines, each parsed once.
 
 AWS's writer keeps one key order, so a line is
 
-    head TIME ","query_name":" NAME middle (DATA gap)* CLIENT ","srcport":" PORT tail
+  head TIME ","query_name":" NAME middle (DATA gap)* CLIENT ","srcport":" PORT tail
 
-where the values in capitals differ from line to line, while the pieces between them
-have few distinct texts. Each distinct piece is read as the JSON that it is part of.
+where the values in capitals differ from line to line, while the pieces between them have few distinct texts. Each
+distinct piece is parsed as the JSON fragment that it is.
 """
 
 from __future__ import annotations
@@ -56,17 +56,17 @@ _SHARED = tuple(item for item in VPC_DNS.fields if item.name not in _OWN)
 _REQUIRED = frozenset(item.name for item in _SHARED if item.required)
 _PLAIN = QuickReader(_SHARED, partial=True)
 
-_MAX_KEPT = 1 << 14  # texts remembered from block to block, of each kind
-_MAX_KEPT_BYTES = 1024  # of one of them
+_MAX_KEPT = 1 << 14  # texts kept from block to block, of each kind
+_MAX_KEPT_BYTES = 1024  # of one text
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What a head, a middle or a tail says.
+    """The content of a head, a middle or a tail.
 
-    ``required`` are the names in ``values`` that every record must have, ``optional`` the
-    others; ``texts`` are the values by the names in `dns_columns.TEXTS`. ``answered``: a
-    middle ends before the first answer's data, not after ``[]``.
+    ``required`` are the names in ``values`` that every record must have, ``optional`` the others. ``texts`` maps the
+    names in `dns_columns.TEXTS` to values. ``answered`` is true for a middle that ends before the first answer's
+    data, and false for one that ends after ``[]``.
     """
 
     values: Mapping[str, Any]
@@ -98,7 +98,7 @@ def _apart(names: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What follows the data of an answer. ``last``: no other answer comes."""
+    """The text between two answers' data, or after the last (``last``)."""
 
     type: str
     klass: str
@@ -109,7 +109,7 @@ T = TypeVar("T")
 
 
 class Reader(Generic[T]):
-    """Reads texts of one kind, and remembers some. None: the line is to be read as a whole."""
+    """Parses and caches texts of one kind. None means that the whole line must be read strictly."""
 
     def __init__(self, read: Callable[[bytes], T | None]) -> None:
         self._read = read
@@ -127,12 +127,12 @@ class Reader(Generic[T]):
 
 
 def read_head(text: bytes) -> Piece | None:
-    """From the beginning of the line to the time."""
+    """Read the piece from the start of the line to the time."""
     return _piece(text.removesuffix(_TIME) + b"}") if text.endswith(_TIME) else None
 
 
 def read_middle(text: bytes) -> Piece | None:
-    """From the end of the name to the first answer's data, or to the client if there is none."""
+    """Read the piece from the end of the name to the first answer's data, or to the client if there is none."""
     for end in (_SOME, _NONE):
         if text.startswith(b'",') and text.endswith(end):
             return _piece(b"{" + text[2 : -len(end)] + b"}", answered=end is _SOME)
@@ -140,12 +140,12 @@ def read_middle(text: bytes) -> Piece | None:
 
 
 def read_tail(text: bytes) -> Piece | None:
-    """From the end of the port to the end of the line."""
+    """Read the piece from the end of the port to the end of the line."""
     return _piece(b"{" + text[2:]) if text.startswith(b'",') else None
 
 
 def read_gap(text: bytes) -> Gap | None:
-    """From the end of an answer's data to the next one's, or to the client."""
+    """Read the gap from the end of an answer's data to the next answer's, or to the client."""
     match = _GAP.fullmatch(text)
     return Gap(match[1].decode(), match[2].decode(), match[3] is not None) if match else None
 
@@ -166,11 +166,11 @@ def _piece(text: bytes, *, answered: bool = False) -> Piece | None:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """How to split lines, and which names each piece must have to make a record together.
+    """The positions at which to split lines, and the names each piece must have to form a record.
 
-    ``time`` and ``answers`` are the numbers of marks (see `vpclogs.parsing.dns_split`) before
-    the time and before the first answer. ``to_time`` and ``to_answers`` are the bytes
-    from the last of those marks to where the time and the first answer begin.
+    ``time`` and ``answers`` are the numbers of marks (see `vpclogs.parsing.dns_split`) before the time and before the
+    first answer. ``to_time`` and ``to_answers`` are the bytes from the last of those marks to the start of the time
+    and of the first answer.
     """
 
     time: int
@@ -183,7 +183,7 @@ class Template:
 
 
 def template_of(line: bytes) -> Template | None:
-    """The template that the line fits, if any."""
+    """Return the template that the line fits, if any."""
     time = line.find(_TIME) + len(_TIME)
     name = line.find(AFTER_TIME, time) + len(AFTER_TIME)
     answers = line.find(_ANSWERS, name)

@@ -1,7 +1,7 @@
-"""One DNS query log record: from a line to the schema's values, or the reason why not.
+"""One DNS query log record: from a line to the schema's values, or a reason to refuse it.
 
-This is the definition of what loads. `vpclogs.parsing.dns` uses it for lines that are
-unlike the others, and what it is made of for each distinct piece of text.
+This module defines which records load. `vpclogs.parsing.dns` uses it for unusual lines, and parts of it for each
+distinct piece of text.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class MajorVersion(Exception):
 class DnsRecord:
     """The values of one record by column; times are microseconds since the epoch.
 
-    ``extra`` are the keys that the schema does not have, with their JSON text as it
-    stands in the line. A nested key is spelled ``srcids.key`` or ``answers[0].key``.
+    ``extra`` maps keys outside the schema to their JSON text exactly as written. A nested key is spelled
+    ``srcids.key`` or ``answers[0].key``.
     """
 
     values: dict[str, Any]
@@ -61,13 +61,13 @@ def read_record(line: bytes) -> DnsRecord:
 
     Raises:
         BadRecord: the record is refused, for the first reason that applies.
-        MajorVersion: the record is of a version that this schema does not describe.
+        MajorVersion: the record has a version that this schema does not describe.
     """
     return _read_plain(line) or _read(line, read_object(line), VPC_DNS.fields)
 
 
 def read_part(text: bytes) -> DnsRecord:
-    """Read a JSON object that has any of the schema's fields. Raises as `read_record`."""
+    """Read a JSON object that has any subset of the schema's fields. Raises as `read_record`."""
     record = read_object(text)
     return _read(text, record, [item for item in VPC_DNS.fields if item.key in record])
 
@@ -80,7 +80,7 @@ def _read(text: bytes, record: dict[str, Any], fields: Sequence[Field]) -> DnsRe
 
 
 def _read_plain(line: bytes) -> DnsRecord | None:
-    """A record without any oddity but unknown fields. None for others, right or wrong."""
+    """Read a record whose only peculiarity may be unknown fields. Return None for any other, valid or not."""
     values, extra = _PLAIN.read(line), dict[str, str]()
     if values is None:
         values, extra = _PLAIN.read_with_extra(line) or (None, extra)
@@ -90,7 +90,7 @@ def _read_plain(line: bytes) -> DnsRecord | None:
 
 
 def check_values(values: dict[str, Any]) -> bool:
-    """Whether the texts are what they must be; converts those that are. The version must be ours."""
+    """Return True if the texts are valid, converting them in place. The version must be 1.x."""
     try:
         _check_major(values.get("version"))
         for name in CHECKS.keys() & values.keys():
@@ -109,7 +109,7 @@ Path = tuple[str | int, ...]
 
 
 class _Reader:
-    """Reads values by their fields, and notes the keys that have none."""
+    """Reads values by their fields, and records the keys that have none."""
 
     def __init__(self) -> None:
         self.unknown: dict[str, Path] = {}
@@ -185,16 +185,16 @@ CHECKS: Mapping[str, Callable[[str], Any]] = {
     "query_timestamp": _timestamp,
     "srcport": _port,
 }
-"""What some fields' texts must be; gives the value."""
+"""Checks of some fields' texts; each returns the value."""
 
 
 def _raw_text(line: bytes, unknown: Mapping[str, Path]) -> dict[str, str]:
-    """The JSON text of each unknown value, as written."""
+    """Return the JSON text of each unknown value, as written."""
     top = _RAW_OBJECT.decode(line)
     opened: dict[Path, Mapping[Any, msgspec.Raw]] = {(): top}
 
     def containing(outer: Path) -> Mapping[Any, msgspec.Raw]:
-        if outer not in opened:  # each is decoded once: a hostile array has very many unknown keys
+        if outer not in opened:  # decode each container once: a hostile array can have very many unknown keys
             name, raw = outer[0], top[str(outer[0])]
             if len(outer) == 1:
                 opened[outer] = _RAW_OBJECT.decode(raw)

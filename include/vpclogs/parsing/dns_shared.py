@@ -1,4 +1,4 @@
-"""The columns that come from pieces which lines share."""
+"""Columns built from pieces that many lines share."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["SharedPieces", "Sharing"]
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """One kind of piece: ``codes`` say which of ``pieces`` each line has.
+    """One kind of piece: ``codes`` gives the index in ``pieces`` for each line.
 
-    ``required`` are the names that such a piece must have. ``optional``: it may have
-    others that the schema knows; one kind may, the last.
+    ``required`` are the names that each piece must have. If ``optional``, it may have further names of the schema;
+    only the last kind may.
     """
 
     codes: Codes
@@ -31,16 +31,16 @@ class Sharing:
     optional: bool = False
 
     def accepts(self, piece: Piece) -> bool:
-        """Whether the piece can be part of a record."""
+        """Return True if the piece can be part of a record."""
         return piece.required == self.required and (self.optional or not piece.optional)
 
 
 class SharedPieces:
-    """All kinds of pieces of some lines. Each name of the schema is in one of them."""
+    """All kinds of pieces of some lines. Each name of the schema is in exactly one of them."""
 
     def __init__(self, kinds: Sequence[Sharing]) -> None:
         unknown = [{name for piece in kind.pieces if piece for name in piece.extra} for kind in kinds]
-        # an unknown key in pieces of two kinds may be twice in a record: such lines are read as a whole
+        # an unknown key in pieces of two kinds may be a duplicate within a record: read such lines strictly
         twice = {name for first, second in combinations(unknown, 2) for name in first & second}
         self._kinds = kinds
         self._pieces: list[list[Piece | None]] = [
@@ -48,7 +48,7 @@ class SharedPieces:
         ]
 
     def good(self) -> Mask:
-        """Per line, whether all of its pieces are right."""
+        """Return a mask of the lines whose pieces are all valid."""
         masks = [
             np.array([piece is not None for piece in pieces], np.bool_).take(kind.codes)
             for kind, pieces in zip(self._kinds, self._pieces, strict=True)
@@ -56,14 +56,14 @@ class SharedPieces:
         return reduce(and_, masks)
 
     def text(self, name: str) -> Coded:
-        """One of the names in `dns_columns.TEXTS`."""
+        """Return one of the columns in `dns_columns.TEXTS`."""
         outer = name.partition(".")[0]
         at = next(i for i, kind in enumerate(self._kinds) if outer in kind.required or kind.optional)
         values = [piece.texts.get(name) if piece else None for piece in self._pieces[at]]
         return Coded.of(values).through(self._kinds[at].codes)
 
     def extras(self) -> Extras:
-        """The unknown keys of each line, from all of its pieces."""
+        """Return the unknown keys of each line, from all of its pieces."""
         count = len(self._kinds[0].codes)
         if not any(piece and piece.extra for pieces in self._pieces for piece in pieces):
             return Extras(np.full(count, -1, np.int32))

@@ -1,9 +1,8 @@
-"""Splitting many lines at once into the values and pieces of `vpclogs.parsing.dns_pieces`.
+"""Split many lines at once into the values and pieces of `vpclogs.parsing.dns_pieces`.
 
-The ends of all string values in a block are found in one pass; from them, where each
-value begins and ends is arithmetic. Splitting only guesses by the template: every byte
-of a line that is split lies in a span, so that reading the spans strictly shows each
-wrong guess.
+One pass finds the ends of all string values in a block; from them, arithmetic gives the start and end of each value.
+The template is only a guess about each line. Every byte of a line lies in some span, so reading the spans strictly
+exposes each wrong guess.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ _STEP = 1 << 18
 _PORTS = pa.array(map(str, range(1 << 16)), pa.string())
 _ANSWER_MARKS = 3  # {"Rdata":"…","Type":"…","Class":"…"}
 _ANSWER_SPANS = 2  # data, gap
-_SPANS = 8  # of a line without answers: head, time, name, middle, client, port, tail, and what lies before the next
+# head, time, name, middle, client, port, tail, and the space before the next line
+_SPANS = 8  # of a line without answers
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The quotes that end string values, closing brackets and line ends of a block, in one order.
+    """The quotes that end string values, closing brackets and line ends of a block, in order.
 
-    A quote ends a value if a comma or a closing brace comes next. ``at`` are the marks'
-    positions in the block. Per line: ``first`` is the ordinal of its first mark, ``end`` of
-    its newline, ``bracket`` of its first closing bracket (-1: none). ``plain``: it has no
-    control characters, nothing beyond ASCII, and no mark behind several backslashes.
+    A quote ends a value if a comma or a closing brace follows. ``at`` are the marks' positions in the block. Per
+    line, ``first`` is the ordinal of its first mark, ``end`` of its newline, and ``bracket`` of its first closing
+    bracket (-1: none). ``plain`` lines have no control character, only ASCII, and no mark after several backslashes.
     """
 
     at: npt.NDArray[np.int32]
@@ -51,9 +50,8 @@ class Marks:
 class Split:
     """Lines split by a template: the texts of each span, one row per line.
 
-    ``lines`` are counted from 0 in the block. ``counts`` says how many answers a line has;
-    ``data`` and ``gaps`` have one row per answer. A code is -1 where the line does not fit:
-    of a port, where it is not the usual spelling of one.
+    ``lines`` are counted from 0 in the block. ``counts`` is the number of answers per line; ``data`` and ``gaps``
+    have one row per answer. A code is -1 where the line does not fit, or where a port has an unusual spelling.
     """
 
     lines: Positions
@@ -70,7 +68,7 @@ class Split:
 
 
 class MarkFinder:
-    """Finds the marks of blocks. Keeps its arrays: fresh memory costs as much as the search."""
+    """Finds the marks of blocks. Reuses its arrays: fresh memory costs as much as the search."""
 
     def __init__(self) -> None:
         self._is_mark = np.empty(_STEP, np.bool_)
@@ -80,7 +78,7 @@ class MarkFinder:
         self._kinds = np.empty(0, np.uint8)
 
     def find(self, block: Block) -> Marks:
-        """The marks, in one pass over the block. They hold until the next call."""
+        """Return the marks, found in one pass over the block. They are valid until the next call."""
         at, kinds, odd = self._scan(np.frombuffer(block.data, np.uint8))
         end = np.flatnonzero(kinds == _NEWLINE)
         block.know_lines(at[end].astype(np.int64))
@@ -91,7 +89,7 @@ class MarkFinder:
     def _scan(
         self, letters: npt.NDArray[np.uint8]
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8], list[Positions]]:
-        """Positions and letters of all marks, control characters among them; marks behind several backslashes."""
+        """Return positions and letters of all marks and control characters, and the marks after several backslashes."""
         found = 0
         odd = []
         for start in range(0, len(letters), _STEP):  # small enough to stay in the cache
@@ -110,7 +108,7 @@ class MarkFinder:
         return self._at[:found], self._kinds[:found], odd
 
     def _marks_of(self, part: npt.NDArray[np.uint8], following: npt.NDArray[np.uint8]) -> Positions:
-        """The marks of a part; ``following`` holds the letter after each, but after the last of all."""
+        """Return the marks of a part. ``following`` holds the letter after each, except after the very last."""
         count = len(part)
         is_mark, is_other, is_brace = self._is_mark[:count], self._is_other[:count], self._is_brace[:count]
         is_other[-1] = is_brace[-1] = False
@@ -132,7 +130,7 @@ class MarkFinder:
 
 
 def _first_in_line(marks: Positions, first: Positions, end: Positions) -> Positions:
-    """The first of ``marks`` in each line, -1 if it has none."""
+    """Return the first of ``marks`` in each line, -1 for a line without any."""
     if len(marks) == len(first) and (marks >= first).all() and (marks < end).all():  # the usual case
         return marks
     place = np.searchsorted(marks, first)
@@ -153,7 +151,7 @@ def _plain(block: Block, at: Positions, kinds: npt.NDArray[np.uint8], odd: list[
 
 
 def split_lines(block: Block, marks: Marks, lines: Positions, template: Template) -> Split | None:
-    """Split those of ``lines`` that may fit the template. None if none does."""
+    """Split those of ``lines`` that may fit the template. Return None if none does."""
     lines = lines[_may_fit(marks, lines, template)]
     if not len(lines):
         return None
@@ -215,22 +213,24 @@ def split_lines(block: Block, marks: Marks, lines: Positions, template: Template
 
 
 def _encode(data: bytes, starts: npt.NDArray[np.int32], is_text: Mask) -> Coded:
-    """The spans of ``data``, each up to the next, null where no text is wanted. All at once, where they lie, because
-    to copy the spans of a kind costs more than to encode them."""
+    """Encode spans of ``data`` in place, each up to the next, with null outside the mask.
+
+    Copying the spans of one kind first would cost more than encoding all of them.
+    """
     bounds = pa.py_buffer(np.append(starts, np.int32(len(data))))
     validity = pa.py_buffer(np.packbits(is_text, bitorder="little"))
     return encode(pa.StringArray.from_buffers(len(starts), bounds, pa.py_buffer(data), validity))
 
 
 def _may_fit(marks: Marks, lines: Positions, template: Template) -> Mask:
-    """Which lines have enough marks in the right places."""
+    """Return a mask of the lines with enough marks in the right places."""
     in_answers = marks.bracket[lines] - marks.first[lines] - template.answers
     fits: Mask = marks.plain[lines] & (in_answers >= 0) & (in_answers % _ANSWER_MARKS == 0)
     return fits & (marks.bracket[lines] + 2 < marks.end[lines])
 
 
 def _without(end: bytes, column: Coded) -> Coded:
-    """The column of the texts without their common end; -1 where a text has another end."""
+    """Return the column without the texts' common ending; -1 where a text has another ending."""
     ends = pc.ends_with(column.values, end.decode())
     if not pc.all(ends).as_py():
         column = column.only(ends)
@@ -238,7 +238,7 @@ def _without(end: bytes, column: Coded) -> Coded:
 
 
 def _ports(data: bytes, starts: Positions, ends: Positions) -> Coded:
-    """Most ports are distinct, so they are read as numbers: quicker than looking for equal texts."""
+    """Read ports as numbers: most are distinct, so searching for equal texts would be slower."""
     letters = np.frombuffer(data, np.uint8)
     lengths = ends - starts
     usual = (lengths >= 1) & (lengths <= 5) & ((letters[starts] != _ZERO) | (lengths == 1))

@@ -1,4 +1,4 @@
-"""Cells of Parquet columns as texts: with the encoding checked, which Arrow leaves undone, and ``-`` as null."""
+"""Cells of Parquet columns as texts: with checked encoding, which Arrow leaves unchecked, and ``-`` as null."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["clean_texts", "is_text", "raw_cell"]
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds texts, as such or in a dictionary, marked as UTF-8 or not."""
+    """Return True if a column of this type holds texts: plain or dictionary, marked as UTF-8 or not."""
     if pa.types.is_dictionary(kind):
         return is_text(kind.value_type)
     return bool(
@@ -24,10 +24,10 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def clean_texts(column: pa.Array) -> tuple[pa.DictionaryArray, Mask | None]:
-    """The column as texts, and the rows with a NUL or bytes that are not UTF-8 (None: there are none)."""
+    """Return the column as texts, and a mask of rows with a NUL or invalid UTF-8 (None: there are none)."""
     if not pa.types.is_dictionary(column.type):
         column = (column if is_text(column.type) else column.cast(pa.string())).dictionary_encode()
-    elif len(column.dictionary.unique()) < len(column.dictionary):  # a file may repeat itself
+    elif len(column.dictionary.unique()) < len(column.dictionary):  # a file may repeat a value in its dictionary
         column = column.dictionary_decode().dictionary_encode()
     texts, broken = _decoded(column.dictionary)
     broken |= numpy_of(pc.match_substring(texts, "\0"))
@@ -40,7 +40,7 @@ def clean_texts(column: pa.Array) -> tuple[pa.DictionaryArray, Mask | None]:
 
 
 def raw_cell(column: pa.Array, row: int) -> bytes | None:
-    """The bytes of a text, the digits of a number, None for null."""
+    """Return the bytes of a text, the digits of a number, None for null."""
     if not column[row].is_valid:
         return None
     if pa.types.is_dictionary(column.type):
@@ -51,7 +51,7 @@ def raw_cell(column: pa.Array, row: int) -> bytes | None:
 
 
 def _decoded(values: pa.Array) -> tuple[pa.StringArray, Mask]:
-    """The values as strings, empty where they are not UTF-8, and where that is."""
+    """Return the values as strings, empty where they are invalid UTF-8, and a mask of those."""
     values = values.cast(pa.binary())
     try:
         return values.cast(pa.string()), np.zeros(len(values), np.bool_)

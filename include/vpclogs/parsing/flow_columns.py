@@ -1,7 +1,7 @@
-"""Columns of a flow log, as read, to the schema's columns, and which rows are refused.
+"""Conversion of a flow log's columns to the schema's types, with a mask of refused rows.
 
-Rules are those of `vpclogs.parsing.flow_verdicts`, applied to whole columns, or to each
-distinct text. A cell that breaks one only marks its row: the verdict then says why.
+The rules are those of `vpclogs.parsing.flow_verdicts`, applied to whole columns or to each distinct text. A cell that
+breaks one only marks its row; the verdict then gives the reason.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from vpclogs.schemas.model import TIMESTAMP, Field
 __all__ = ["MAX_DIGITS", "TEXT", "Mask", "codes_of", "convert", "from_codes", "merged", "numpy_of", "recode"]
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
-"""How texts are held: few of them are distinct, and Parquet keeps the dictionary as it is."""
+"""The type of text columns: few texts are distinct, and Parquet writes the dictionary as it is."""
 
 Mask = npt.NDArray[np.bool_]
 
-MAX_DIGITS = 19  # so many always fit in 64 bits
+MAX_DIGITS = 19  # this many always fit in 64 bits
 _NO_NUMBER = "x"  # stands for a text that is too long to be a number
 _ZERO = np.uint8(ord("0"))
 
 
 def convert(field: Field, column: pa.Array) -> tuple[pa.Array, Mask | None]:
-    """The column with the field's type, and the rows that cannot have it (None: all can).
+    """Return the column with the field's type, and a mask of rows that cannot have it (None: all can).
 
-    Texts come as `TEXT`, numbers as integers of any type or as `TEXT`; null stands for
-    ``-``. What the column holds in a marked row is of no meaning.
+    Texts come as `TEXT`, numbers as integers of any type or as `TEXT`; null stands for ``-``. The content of the
+    column is undefined in a marked row.
     """
     if field.type == pa.string():
         column, bad = _texts(field, column)
@@ -49,7 +49,7 @@ def convert(field: Field, column: pa.Array) -> tuple[pa.Array, Mask | None]:
 
 
 def recode(column: pa.DictionaryArray, keep: Callable[[str], bool]) -> tuple[pa.DictionaryArray, Mask | None]:
-    """The column with null for every text that is not to be kept, and where that is (None: nowhere)."""
+    """Return the column with null for every text to drop, and a mask of those rows (None: none)."""
     kept = np.fromiter(map(keep, column.dictionary.to_pylist()), np.bool_, len(column.dictionary))
     if kept.all():
         return column, None
@@ -59,13 +59,13 @@ def recode(column: pa.DictionaryArray, keep: Callable[[str], bool]) -> tuple[pa.
 
 
 def codes_of(column: pa.DictionaryArray) -> npt.NDArray[np.int32]:
-    """Each row's place in the dictionary, -1 for null: the last place of an array made longer by one."""
+    """Return each row's index in the dictionary, -1 for null."""
     indices = column.indices
     return numpy_of(indices.fill_null(-1) if indices.null_count else indices)
 
 
 def from_codes(codes: npt.NDArray[np.int32], dictionary: pa.Array) -> pa.DictionaryArray:
-    """The inverse of `codes_of`."""
+    """Return the inverse of `codes_of`."""
     null = codes < 0
     indices = pa.array(codes.astype(np.int32, copy=False), mask=null if null.any() else None)
     return pa.DictionaryArray.from_arrays(indices, dictionary, safe=False)
@@ -92,7 +92,7 @@ def _numbers(field: Field, column: pa.Array, bad: Mask | None = None) -> tuple[p
 
 
 def _digits(texts: pa.StringArray) -> tuple[pa.UInt64Array, Mask | None]:
-    """Distinct texts to numbers; null where a text is anything but digits that fit in 64 bits."""
+    """Convert distinct texts to numbers; null where a text is not digits that fit in 64 bits."""
     offsets = _offsets(texts)
     long = np.diff(offsets) > MAX_DIGITS
     if long.any():
@@ -113,7 +113,7 @@ def _offsets(texts: pa.StringArray) -> npt.NDArray[np.int32]:
 
 
 def _times(numbers: pa.Int64Array, latest: int) -> pa.Array:
-    """Seconds or milliseconds since 1970, each for itself, to microseconds."""
+    """Convert seconds or milliseconds since 1970, each by its size, to microseconds."""
     units = numpy_of(numbers.fill_null(0) if numbers.null_count else numbers)
     scale = 1_000_000 if latest <= LATEST_SECOND else np.where(units > LATEST_SECOND, 1_000, 1_000_000)
     micros = units * scale
@@ -121,7 +121,7 @@ def _times(numbers: pa.Int64Array, latest: int) -> pa.Array:
 
 
 def numpy_of(column: pa.Array) -> npt.NDArray[Any]:
-    """The values of a column without nulls."""
+    """Return the values of a column without nulls."""
     values: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
     return values
 
@@ -135,5 +135,5 @@ def _true(condition: pa.BooleanArray) -> Mask:
 
 
 def merged(left: Mask | None, right: Mask | None) -> Mask | None:
-    """The rows that either mask marks."""
+    """Return the rows that either mask marks."""
     return left if right is None else right if left is None else left | right

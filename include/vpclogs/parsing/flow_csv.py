@@ -1,8 +1,8 @@
-"""Reading the columns of a flow log's text with Arrow, strictly.
+"""Read the columns of a flow log's text with Arrow, strictly.
 
-Arrow's integers are laxer than ours: what it would take that `vpclogs.parsing.flow_verdicts`
-refuses is kept from it. Unsigned types refuse signs, lines with ``0x`` are read as text,
-and no white space but single spaces and newlines comes here (`vpclogs.parsing.flow_lines`).
+Arrow accepts integers that `vpclogs.parsing.flow_verdicts` refuses, so such input never reaches it as numbers:
+unsigned types refuse signs, lines with ``0x`` are read as text, and the only white space that arrives here is single
+spaces and newlines (`vpclogs.parsing.flow_lines`).
 """
 
 from __future__ import annotations
@@ -19,21 +19,20 @@ from vpclogs.parsing.flow_header import FlowHeader
 
 __all__ = ["empty_texts", "not_numbers", "read_columns"]
 
-_CHUNK_BYTES = 2 << 20  # what Arrow tokenises stays in the processor's cache until it is converted
+_CHUNK_BYTES = 2 << 20  # small enough that tokenized data stays in the processor's cache until it is converted
 _BOM = b"\xef\xbb\xbf"
 
 
 def read_columns(
     pieces: Sequence[bytes | memoryview], header: FlowHeader, as_text: Container[str], longest: int
 ) -> tuple[dict[str, pa.Array], list[int]]:
-    """The columns by name, and the places of the lines that have more or fewer values.
+    """Return the columns by name, and the positions of lines that have more or fewer values.
 
-    ``pieces`` are whole lines each, none is empty. Texts are `TEXT`; numbers are unsigned,
-    or `TEXT` too if their name is in ``as_text``. Null stands for ``-``. No line is longer
-    than ``longest`` bytes, its newline included.
+    ``pieces`` are whole lines each, none empty. Texts are `TEXT`; numbers are unsigned, or `TEXT` if their name is in
+    ``as_text``. Null stands for ``-``. No line is longer than ``longest`` bytes, including its newline.
 
     Raises:
-        pyarrow.ArrowInvalid: a number that is read as such is none.
+        pyarrow.ArrowInvalid: a value read as a number is not one.
     """
     uneven: list[int] = []
 
@@ -41,7 +40,7 @@ def read_columns(
         uneven.append(row.number - 1)
         return "skip"
 
-    # Arrow would drop a byte order mark that stands where a value of the first line begins
+    # Arrow would drop a byte order mark that starts a value of the first line
     marked = bytes(pieces[0][:3]) == _BOM
     if marked:
         pieces = [b" ".join([b"-"] * len(header.names)) + b"\n", *pieces]
@@ -72,7 +71,7 @@ def _read(
 
 
 class _Pieces:
-    """A file of the pieces. Arrow asks for a few MB at a time; to join all of them costs more than to parse some."""
+    """A file of the pieces. Arrow reads a few MB at a time; joining all pieces costs more than parsing some."""
 
     closed = False
 
@@ -80,7 +79,7 @@ class _Pieces:
         self._left = deque(memoryview(piece) for piece in pieces)
 
     def read(self, size: int) -> bytes:
-        """The next ``size`` bytes, fewer at the end."""
+        """Return the next ``size`` bytes, fewer at the end."""
         found = []
         while self._left and size:
             piece = self._left.popleft()
@@ -97,7 +96,7 @@ def _types(header: FlowHeader, as_text: Container[str]) -> dict[str, pa.DataType
 
 
 def not_numbers(columns: Mapping[str, pa.Array], names: Iterable[str]) -> frozenset[str]:
-    """Those of the columns, read as texts, that Arrow might refuse to read as numbers."""
+    """Return the names of columns, read as texts, that Arrow might refuse to read as numbers."""
     texts = {name: columns[name].dictionary for name in names}
     return frozenset(
         name
@@ -108,7 +107,7 @@ def not_numbers(columns: Mapping[str, pa.Array], names: Iterable[str]) -> frozen
 
 
 def empty_texts(columns: Mapping[str, pa.Array]) -> dict[str, Mask]:
-    """The rows with an empty text, by column: there are more spaces there than AWS writes."""
+    """Return, by column, a mask of rows with an empty text: they have more spaces than AWS writes."""
     masks = {}
     for name, column in columns.items():
         if column.type == TEXT and (place := column.dictionary.index("").as_py()) >= 0:

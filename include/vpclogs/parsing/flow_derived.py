@@ -1,4 +1,4 @@
-"""What is derived from a flow log's columns: lists of indicators, the map of unknown fields."""
+"""Columns derived from a flow log: lists of indicators, and the map of unknown fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vpclogs.schemas.model import Indicator
 __all__ = ["LISTS", "extra", "id_list", "ip_list"]
 
 LISTS = pa.list_(TEXT)
-"""How a column of indicators is held."""
+"""The type of an indicator column."""
 
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = rf"^(?:{_OCTET}\.){{3}}{_OCTET}$"
@@ -25,7 +25,7 @@ _ip = lru_cache(maxsize=1 << 16)(indicators.ip)  # addresses recur from block to
 
 
 def id_list(indicator: Indicator, columns: Sequence[pa.DictionaryArray]) -> pa.ListArray:
-    """Lists of one id each, null where the column has none. There is one column."""
+    """Return lists of one id each, null where the column has none. There is one column."""
     scan = indicators.SCANNERS[indicator]
     (column,) = columns
     ids, _ = recode(column, lambda text: scan(text) is not None)
@@ -37,18 +37,18 @@ def id_list(indicator: Indicator, columns: Sequence[pa.DictionaryArray]) -> pa.L
 
 
 def ip_list(indicator: Indicator, columns: Sequence[pa.DictionaryArray]) -> pa.ListArray:
-    """Lists of the distinct addresses of each row, sorted as text, null where there is none."""
+    """Return the distinct addresses of each row, sorted as text, null where there is none."""
     chunks = pa.chunked_array(columns).unify_dictionaries().chunks
     dictionary = chunks[0].dictionary
     order = numpy_of(pc.sort_indices(dictionary))
     valid = _addresses(dictionary)
-    # place of each text among the addresses in order; _NONE, which sorts last, for null and what is no address
+    # rank of each address among all in order; _NONE, which sorts last, for null and non-addresses
     ranks = np.full(len(dictionary) + 1, _NONE, np.int32)
     ranks[order] = np.where(valid[order], np.arange(len(dictionary)), _NONE)
     ranked: list[npt.NDArray[np.int32]] = []
     for chunk in chunks:
         column = ranks.take(codes_of(chunk))
-        if not any(np.array_equal(column, other) for other in ranked):  # packets have the flow's addresses mostly
+        if not any(np.array_equal(column, other) for other in ranked):  # packet addresses mostly equal the flow's
             ranked.append(column)
     return _lists(_sorted_rows(ranked), dictionary.take(pa.array(order)))
 
@@ -76,7 +76,7 @@ def _sorted_rows(columns: list[npt.NDArray[np.int32]]) -> list[npt.NDArray[np.in
 
 
 def _lists(columns: list[npt.NDArray[np.int32]], dictionary: pa.Array) -> pa.ListArray:
-    """Lists from sorted columns of places in the dictionary, less what is equal or `_NONE`."""
+    """Return lists from sorted columns of ranks, without repetitions and `_NONE`."""
     table = np.column_stack(columns)
     kept = table != _NONE
     kept[:, 1:] &= table[:, 1:] != table[:, :-1]
@@ -88,7 +88,7 @@ def _lists(columns: list[npt.NDArray[np.int32]], dictionary: pa.Array) -> pa.Lis
 
 
 def _counts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
-    """How many are true in each row. Column by column, because numpy sums short rows ten times slower."""
+    """Count the true values in each row, column by column: numpy sums short rows ten times slower."""
     counts = np.zeros(len(mask), np.int32)
     for column in mask.T:
         counts += column
@@ -96,7 +96,7 @@ def _counts(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:
 
 
 def extra(columns: Mapping[str, pa.DictionaryArray]) -> pa.MapArray:
-    """Maps of the values that each row has, by name; null where it has none."""
+    """Return maps of the values that each row has, by name; null where it has none."""
     names = pa.array(list(columns), pa.string())
     present = np.column_stack([codes_of(column) >= 0 for column in columns.values()])
     rows, places = np.nonzero(present)

@@ -1,7 +1,7 @@
-"""The header of a flow log: which fields a file has, or why the file is not a VPC flow log.
+"""The header of a flow log: the fields of a file, or the reason why it is not a VPC flow log.
 
-A header line holds for the lines after it, up to the next one. The same header again
-is no record; another header changes the format from there on.
+A header line applies to the lines after it, up to the next one. A repeated header is not a record; a different header
+changes the format from there on.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ _TRANSIT_GATEWAY = frozenset(
     ]
 )
 
-_MAX_HEADERS = 64  # of one object; each costs a reading of its own, and AWS never changes one
-_MAX_KEPT = 4096  # characters; the line of all fields that AWS has is a fifth of that
+_MAX_HEADERS = 64  # per object; each costs a separate read, and AWS never changes one
+_MAX_KEPT = 4096  # characters; a line with all of AWS's fields is a fifth of that
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
 _CLOUDWATCH = re.compile(rb"\s*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*\s")
 
@@ -61,7 +61,7 @@ class FlowHeader:
 
     @cached_property
     def text(self) -> str | None:
-        """The header line, to be kept with refused records; None if nobody would want it with each of them."""
+        """The header line to keep with refused records; None if it is too long to repeat."""
         line = " ".join(self.names)
         return line if len(line) <= _MAX_KEPT else None
 
@@ -72,31 +72,31 @@ class FlowHeader:
 
     @cached_property
     def in_schema_order(self) -> tuple[tuple[int, Field], ...]:
-        """The place of each field that the schema has, in its order."""
+        """The index of each column that the schema has, in the schema's order."""
         return tuple((self.names.index(field.key), field) for field in VPC_FLOW.fields if field.key in self.names)
 
     @cached_property
     def numbers(self) -> frozenset[str]:
-        """The names of columns that hold numbers, which times are too."""
+        """The names of columns that hold numbers, including times."""
         pairs = zip(self.names, self.fields, strict=True)
         return frozenset(name for name, field in pairs if field is not None and field.type != pa.string())
 
     @cached_property
     def unknown(self) -> frozenset[str]:
-        """The names that the schema does not have; their values go to ``p_extra``."""
+        """The names outside the schema; their values go to ``p_extra``."""
         return frozenset(name for name in self.names if name not in VPC_FLOW.by_key)
 
 
 def is_header(names: Iterable[str]) -> bool:
-    """Whether the values of a line name the required fields, as no record's values do."""
+    """Return True if a line's values name the required fields, which no record's values do."""
     return _REQUIRED.issubset(names)
 
 
 def make_header(names: Sequence[str]) -> FlowHeader:
-    """The header of these column names.
+    """Return the header with these column names.
 
     Raises:
-        ObjectUnreadable: they are a transit gateway's, lack a required field, or name one twice.
+        ObjectUnreadable: they belong to a transit gateway, lack a required field, or repeat one.
     """
     if foreign := sorted(_TRANSIT_GATEWAY.intersection(names)):
         raise _refused("transit_gateway", f"its header has {foreign[0]}, which only transit gateway flow logs have")
@@ -108,10 +108,10 @@ def make_header(names: Sequence[str]) -> FlowHeader:
 
 
 def first_header(line: bytes) -> FlowHeader:
-    """The header that a text file begins with.
+    """Return the header that starts a text file.
 
     Raises:
-        ObjectUnreadable: the line is none, or not that of a VPC flow log that can load.
+        ObjectUnreadable: the line is not the header of a VPC flow log that can load.
     """
     line = line.removeprefix(BOM_UTF8)
     if line.lstrip().startswith((b"{", b"[")):
@@ -126,10 +126,10 @@ def first_header(line: bytes) -> FlowHeader:
 
 
 def next_header(names: Sequence[str], different: int) -> FlowHeader:
-    """The header of a later line of an object, which has had so many different ones.
+    """Return the header of a later line of an object that had ``different`` distinct ones already.
 
     Raises:
-        ObjectUnreadable: as `make_header`, or they are too many.
+        ObjectUnreadable: as `make_header`, or the limit of headers is exceeded.
     """
     if different > _MAX_HEADERS:
         raise _refused("header_changes", f"its header changes to more than {_MAX_HEADERS} other ones")
@@ -137,7 +137,7 @@ def next_header(names: Sequence[str], different: int) -> FlowHeader:
 
 
 def shortened(text: str, limit: int = 80) -> str:
-    """The text in quotes for a message, its end cut off if it is long."""
+    """Return the text in quotes for a message, truncated if it is long."""
     return repr(text if len(text) <= limit else text[:limit] + "…")
 
 

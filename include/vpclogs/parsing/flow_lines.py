@@ -1,7 +1,7 @@
-"""From lines as they lie in a block to text with exactly one space between values.
+"""From the lines of a block to text with exactly one space between values.
 
-AWS writes such text already, so only the lines that differ are rewritten, one by one:
-those with other white space, without values, or that no record can have.
+AWS writes such text already, so only the lines that differ are rewritten, one by one: lines with other white space,
+without values, or with content that no record can have.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Lines = npt.NDArray[np.int64]
 
 _SPACE = np.uint8(ord(" "))
 _NEWLINE = np.uint8(ord("\n"))
-_MANY = 1 << 12  # hits of a search one by one, until a search of everything is quicker
-_APART = 0.01  # of the lines: to put more of them back in order costs more than to read all numbers as text
+_MANY = 1 << 12  # hits of a search one by one, beyond which searching everything is faster
+_APART = 0.01  # share of lines: beyond it, restoring their order costs more than reading all numbers as text
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Lines ``first`` to ``last - 1`` of a block, of one object, under one header.
 
-    With ``exact``, Arrow is not to be trusted with their numbers.
+    With ``exact``, Arrow must not parse their numbers.
     """
 
     first: int
@@ -42,28 +42,27 @@ class Segment:
     exact: bool = False
 
     def among(self, lines: Sequence[int]) -> Sequence[int]:
-        """Those of ``lines``, which are in order, that are its own."""
+        """Return those of ``lines``, which are sorted, that belong to the segment."""
         return lines[bisect_left(lines, self.first) : bisect_left(lines, self.last)]
 
 
 class ControlFinder:
-    """Finds control characters, newlines among them. Keeps its array: fresh memory costs as much as the search."""
+    """Finds control characters, including newlines. Reuses its array: fresh memory costs as much as the search."""
 
     def __init__(self) -> None:
         self._is_control = np.empty(0, np.bool_)
 
     def find(self, data: npt.NDArray[np.uint8]) -> Lines:
-        """Their places."""
+        """Return their positions."""
         if len(data) > len(self._is_control):
             self._is_control = np.empty(len(data), np.bool_)
         return np.flatnonzero(np.less(data, _SPACE, out=self._is_control[: len(data)]))
 
 
 class OddLines:
-    """The lines of a block that are not single values with single spaces between them.
+    """The lines of a block other than single values separated by single spaces.
 
-    Unless ``careful``, lines with spaces too many are left out: they show when their
-    values are counted, and AWS writes none.
+    Unless ``careful``, lines with extra spaces are left out: counting their values exposes them, and AWS writes none.
     """
 
     def __init__(self, block: Block, finder: ControlFinder, *, careful: bool) -> None:
@@ -80,14 +79,16 @@ class OddLines:
         self.lines: Lines = np.unique(np.concatenate([blank, *(block.line_ends.searchsorted(f) for f in found)]))
 
     def between(self, first: int, last: int) -> Lines:
-        """Those among lines ``first`` to ``last - 1``."""
+        """Return those among lines ``first`` to ``last - 1``."""
         if not len(self.lines):
             return self.lines
         start, end = np.searchsorted(self.lines, (first, last))
         return self.lines[start:end]
 
     def rewritten(self, line: int) -> bytes | Verdict:
-        """The line with single spaces and its newline, nothing if it has no values, or why it is refused."""
+        """Return the line with single spaces and its newline, nothing if it has no values, or the reason to refuse
+        it.
+        """
         text = self._block.line(line)
         if b"\0" in text:
             return Verdict("nul_character", None, f"a NUL at byte {text.index(0)} of the line")
@@ -100,7 +101,7 @@ class OddLines:
 
 
 def _places(data: bytes, letter: bytes) -> Lines:
-    """The places of a letter. Looked for one by one, which is quick because it is rare, unless it is not."""
+    """Return the positions of a letter. One by one is fast while hits are rare."""
     found, place = list[int](), data.find(letter)
     while place >= 0:
         if len(found) == _MANY:
@@ -111,16 +112,16 @@ def _places(data: bytes, letter: bytes) -> Lines:
 
 
 def _hexadecimal(block: Block) -> Lines:
-    """The lines with a value that begins with ``0x``, which Arrow takes for a number."""
+    """Return the lines with a value that starts with ``0x``, which Arrow parses as a number."""
     data = np.frombuffer(block.data, np.uint8)
     places = np.concatenate([_places(block.data, letter) for letter in (b"x", b"X")])
-    # before the first byte is the last: a newline
+    # index -1 before the first byte is the last byte, a newline
     begin = places[(data[places - 1] == ord("0")) & (data[places - 2] <= _SPACE)]
     return np.unique(block.line_ends.searchsorted(begin))
 
 
 def apart(block: Block, segments: Sequence[Segment]) -> list[Segment]:
-    """The segments with the lines to be read exactly in segments of their own; if those are many, all are exact."""
+    """Return the segments with exact lines in segments of their own; if those are many, make all exact."""
     lines = _hexadecimal(block).tolist()
     if len(lines) > _APART * len(block.line_ends):
         return [replace(segment, exact=True) for segment in segments]
@@ -138,7 +139,7 @@ def apart(block: Block, segments: Sequence[Segment]) -> list[Segment]:
 def join_lines(
     block: Block, segments: list[Segment], odd: OddLines
 ) -> tuple[list[bytes | memoryview], Lines, list[tuple[int, Verdict]]]:
-    """The text of the segments in pieces of whole lines, the lines that it has, and the lines refused at sight."""
+    """Return the text of the segments in pieces of whole lines, the lines in it, and the lines refused here."""
     view = memoryview(block.data)
     pieces: list[bytes | memoryview] = []
     lines: list[Lines] = []

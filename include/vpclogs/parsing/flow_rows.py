@@ -1,4 +1,4 @@
-"""Rows of a flow log from the columns of its records: checked, typed, with what is derived from them."""
+"""Rows of a flow log from the columns of its records: checked, typed, with derived columns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _column_type(field: pa.Field) -> pa.DataType:
 
 
 ROWS = pa.schema([field.with_type(_column_type(field)) for field in VPC_FLOW.parsed])
-"""The columns of rows: those of the schema, with each text as a place in a dictionary."""
+"""The columns of rows: those of the schema, with dictionary-encoded texts."""
 
 _longest_nulls: dict[pa.DataType, pa.Array] = {}
 
@@ -35,10 +35,10 @@ _longest_nulls: dict[pa.DataType, pa.Array] = {}
 def make_rows(
     header: FlowHeader, columns: Mapping[str, pa.Array], marked: Mapping[str, Mask] = MappingProxyType({})
 ) -> tuple[pa.Table, dict[str, Mask]]:
-    """The rows that the schema accepts, and masks over all records of those that it refuses.
+    """Return the rows that the schema accepts, and masks over all records of those that it refuses.
 
-    ``columns`` and masks are by the header's names; see `convert` for what columns hold.
-    ``marked`` are masks of records that are refused already.
+    ``columns`` and masks are keyed by the header's names; `convert` describes the columns. ``marked`` are masks of
+    records that are refused already.
     """
     typed: dict[str, pa.Array] = {}
     marked = dict(marked)
@@ -56,7 +56,7 @@ def make_rows(
 
 
 def versions(rows: pa.Table, objects: npt.NDArray[np.int32]) -> dict[int, frozenset[str]]:
-    """The versions that the rows of each object name; objects come one after the other."""
+    """Return the versions in the rows of each object; objects come one after another."""
     column = rows.column("version")
     edges = [*np.flatnonzero(np.diff(objects, prepend=-1)).tolist(), len(objects)]
     ordinals = objects[edges[:-1]].tolist()
@@ -67,7 +67,7 @@ def versions(rows: pa.Table, objects: npt.NDArray[np.int32]) -> dict[int, frozen
 
 
 def _texts(column: pa.ChunkedArray) -> frozenset[str]:
-    """The distinct values, as texts."""
+    """Return the distinct values as texts."""
     return frozenset(str(value) for value in pc.unique(column).to_pylist() if value is not None)
 
 
@@ -87,7 +87,7 @@ def _table(typed: dict[str, pa.Array], unknown: dict[str, pa.Array], count: int)
 
 
 def _nulls(kind: pa.DataType, count: int) -> pa.Array:
-    """So many nulls, of one array for all: most files lack most columns."""
+    """Return `count` nulls backed by one shared array: most files lack most columns."""
     known = _longest_nulls.get(kind)
     if known is None or len(known) < count:
         known = _longest_nulls[kind] = pa.nulls(count, kind)

@@ -1,7 +1,7 @@
-"""What the schema says about one record of a flow log, read value by value.
+"""The schema's rules for one record of a flow log, read value by value.
 
-This is the authority on refusals. The columns are checked a block at a time
-(`vpclogs.parsing.flow_columns`), by the same rules; only what those checks flag comes here.
+This is the authority on refusals. Columns are checked a block at a time (`vpclogs.parsing.flow_columns`) by the same
+rules; only records that those checks flag come here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vpclogs.schemas.model import TIMESTAMP, Field, Indicator
 __all__ = ["LATEST_SECOND", "Verdict", "is_account", "is_null", "judge", "judge_value", "largest"]
 
 LATEST_SECOND = 2_147_483_647
-"""A larger time is in milliseconds: AWS writes those too, against its documentation."""
+"""A larger time is in milliseconds, which AWS also writes, contrary to its documentation."""
 
 _LATEST_MILLISECOND = 253_402_300_799_999  # the end of the year 9999
 _MAX_PORT = 65_535
@@ -30,7 +30,7 @@ _ACCOUNT = re.compile(ACCOUNT)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why a record is refused: a code of `vpclogs.reasons`, the field, a sentence."""
+    """The reason to refuse a record: a code of `vpclogs.reasons`, the field, a sentence."""
 
     reason: str
     field: str | None
@@ -38,9 +38,9 @@ class Verdict:
 
 
 def judge(header: FlowHeader, values: Sequence[str | None]) -> Verdict | None:
-    """Why the record with these values is refused, None if it is not.
+    """Return the reason to refuse the record with these values, or None.
 
-    The count of values comes first, then the fields in the order of the schema.
+    The number of values comes first, then the fields in the order of the schema.
     """
     if len(values) != len(header.names):
         reason = "too_few_values" if len(values) < len(header.names) else "too_many_values"
@@ -52,19 +52,19 @@ def judge(header: FlowHeader, values: Sequence[str | None]) -> Verdict | None:
 
 
 def is_null(field: Field | None, value: str | None) -> bool:
-    """Whether a value means that there is none: ``-``, or an account that AWS calls unknown."""
+    """Return True for a missing value: ``-``, or an account that AWS calls unknown."""
     return value is None or value == "-" or (value == "unknown" and is_account(field))
 
 
 def largest(field: Field) -> int:
-    """The largest number that a field can have; for a time, in milliseconds."""
+    """Return the largest number that a field can have; for a time, in milliseconds."""
     if field.type == TIMESTAMP:
         return _LATEST_MILLISECOND
     return _MAX_PORT if field.name in _PORTS else int(2 ** (field.type.bit_width - 1) - 1)
 
 
 def judge_value(field: Field, value: str | None) -> Verdict | None:
-    """Why the field cannot have this value, None if it can."""
+    """Return the reason why the field cannot have this value, or None."""
     if value is None or is_null(field, value):
         return Verdict("missing_field", field.name, f"{field.name} has no value") if field.required else None
     if field.type == pa.string():
@@ -86,5 +86,5 @@ def _bad_number(field: Field, value: str) -> Verdict:
 
 
 def is_account(field: Field | None) -> bool:
-    """Whether the field is an account: exactly 12 digits, which are no number."""
+    """Return True for an account field: exactly 12 digits, kept as text."""
     return field is not None and field.indicator is Indicator.ACCOUNT

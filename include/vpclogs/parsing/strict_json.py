@@ -1,8 +1,8 @@
-"""One line to one JSON object, or the reason why not.
+"""One line as one JSON object, or the reason to refuse it.
 
-Stricter than JSON where JSON leaves room: no duplicate keys, no ``NaN``, no text that a
-table cannot hold, no nesting that could exhaust a stack. Numbers are not converted,
-because no field is a number: `Number` keeps their text, however large.
+Stricter than JSON where the standard leaves room: no duplicate keys, no ``NaN``, no text that a table cannot hold, no
+nesting that could exhaust a stack. Numbers are not converted, because no field is a number: `Number` keeps their
+text, however large.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ __all__ = ["MAX_DEPTH", "BadRecord", "Number", "kind", "read_object"]
 
 MAX_DEPTH = 64
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)', re.DOTALL)  # one that is not closed runs to the end
+_STRING = re.compile(rb'"(?:[^"\\]|\\.?)*+(?:"|\Z)', re.DOTALL)  # an unterminated one extends to the end
 _OPENING, _CLOSING = np.frombuffer(b"[{", np.uint8), np.frombuffer(b"]}", np.uint8)
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_MAX_NAME = 200  # characters of a key in a message; a hostile key is a megabyte
+_MAX_NAME = 200  # characters of a key in a message; a hostile key can be a megabyte
 
 
 class BadRecord(Exception):
-    """Raised for a record that the schema refuses. Arguments as in `Refused`."""
+    """Raised for a record that the schema refuses. Arguments are as in `Refused`."""
 
     def __init__(self, reason: str, field: str | None, detail: str) -> None:
         super().__init__(reason, field, detail)
@@ -35,13 +35,13 @@ class BadRecord(Exception):
 
 
 class Number(str):
-    """A JSON number, as written. Not an exact ``str``, so no check for text lets it through."""
+    """A JSON number, as written. Not an exact ``str``, so no check for text accepts it."""
 
     __slots__ = ()
 
 
 def read_object(line: bytes) -> dict[str, Any]:
-    """The JSON object that is the whole line.
+    """Return the JSON object that is the whole line.
 
     Raises:
         BadRecord: invalid_utf8, too_deep, not_json, not_object, duplicate_key,
@@ -65,7 +65,7 @@ def read_object(line: bytes) -> dict[str, Any]:
 
 
 def kind(value: object) -> str:
-    """What a decoded value is, for messages."""
+    """Return the kind of a decoded value, for messages."""
     if isinstance(value, Number):
         return "a number"
     names = {str: "a string", dict: "an object", list: "an array", bool: "a boolean", type(None): "null"}
@@ -73,13 +73,13 @@ def kind(value: object) -> str:
 
 
 def printable(name: str) -> str:
-    """A key as it can be written to a table: encodable and not endless."""
+    """Return a key in a form that a table can hold: encodable and bounded."""
     cut = name if len(name) <= _MAX_NAME else name[:_MAX_NAME] + "…"
     return cut.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def _decode(text: str) -> tuple[Any, list[str]]:
-    """The value, and the keys that occur twice in an object."""
+    """Return the value, and the keys that occur twice in an object."""
     duplicates: list[str] = []
 
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _depth(line: bytes) -> int:
-    """How many brackets are open at once, at most, outside strings."""
+    """Return the maximum depth of brackets outside strings."""
     marks = np.frombuffer(_STRING.sub(b"", line), np.uint8)
     steps = np.isin(marks, _OPENING).astype(np.int32) - np.isin(marks, _CLOSING)
     return int(np.max(np.cumsum(steps), initial=0))
@@ -125,7 +125,7 @@ def _check_text(record: dict[str, Any]) -> None:
 
 
 def _texts(value: Any) -> list[str]:
-    """Every key and string in a value."""
+    """Return every key and string in a value."""
     if isinstance(value, dict):
         return [*value, *(text for inner in value.values() for text in _texts(inner))]
     if isinstance(value, list):

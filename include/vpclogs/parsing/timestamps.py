@@ -1,4 +1,4 @@
-"""Reading times as the DNS log writes them."""
+"""Timestamps in the formats of the DNS log."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def rfc3339_micros(text: str) -> int | None:
-    """Microseconds since the epoch in UTC; None if ``text`` is not an RFC 3339 time that exists.
+    """Return microseconds since the epoch in UTC, or None if ``text`` is not a valid RFC 3339 time.
 
-    Digits below the microsecond are cut off. A leap second (second 60) is refused: AWS
-    smears them, and no table could hold it. So are times outside the years 1 to 9999.
+    Digits below the microsecond are truncated. Leap seconds (second 60) are refused, because AWS smears them and no
+    table could hold them. Times outside the years 1 to 9999 are refused too.
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
@@ -47,7 +47,7 @@ def _offset(sign: str, hours: int, minutes: int) -> timedelta:
 
 
 def rfc3339_column(texts: pa.StringArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """What `rfc3339_micros` gives for each text, and whether it gives anything. No text is null."""
+    """Return `rfc3339_micros` of each text, and a mask of the valid ones. No text is null."""
     bounds = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
     lengths = np.diff(bounds)
     data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
@@ -58,7 +58,7 @@ def rfc3339_column(texts: pa.StringArray) -> tuple[npt.NDArray[np.int64], npt.ND
         if length == _WHOLE or _WHOLE + 2 <= length <= _WHOLE + 10:
             letters = data[bounds[rows][:, None] + np.arange(length)]
             micros[rows], valid[rows] = _utc_times(letters)
-        for row in rows[~valid[rows]]:  # other spellings, and times that do not exist
+        for row in rows[~valid[rows]]:  # other spellings, and invalid times
             moment = rfc3339_micros(texts[row].as_py())
             if moment is not None:
                 micros[row], valid[row] = moment, True
@@ -71,7 +71,7 @@ _POWERS = 10 ** np.arange(5, -1, -1)
 
 
 def _utc_times(letters: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Times of one length like 2022-10-07T21:39:49Z or …49.177Z, one in each row of letters."""
+    """Read times of one length like 2022-10-07T21:39:49Z or …49.177Z, one in each row of letters."""
     fraction = letters[:, _WHOLE:-1].astype(np.int64) - ord("0")
     digits = letters[:, _DIGITS].astype(np.int64) - ord("0")
     valid = ((digits >= 0) & (digits <= 9)).all(axis=1) & ((fraction >= 0) & (fraction <= 9)).all(axis=1)
