@@ -1,4 +1,4 @@
-"""Backfill: which partitions of a range of days to reload, and what that costs."""
+"""Backfill: the partitions of a range of days to reload, and the cost."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["BackfillPlan", "PartitionWork", "plan_backfill", "plan_reloads"]
 
 @dataclass(frozen=True, slots=True)
 class PartitionWork:
-    """A partition to reload: all its objects in S3, those of them that are not loaded, its state in the ledger."""
+    """A partition to reload: all its objects in S3, those not loaded, and its state in the ledger."""
 
     partition: Partition
     objects: int
@@ -35,9 +35,9 @@ class PartitionWork:
 
 @dataclass(frozen=True, slots=True)
 class BackfillPlan:
-    """What a backfill does. ``done`` counts the partitions left out, because they are complete.
+    """The work of a backfill. ``done`` counts the complete partitions, which are left out.
 
-    ``requests_to_list`` were made for this plan and are made once more by the runs.
+    ``requests_to_list`` were made for this plan, and the runs make them once more.
     """
 
     work: tuple[PartitionWork, ...]
@@ -49,12 +49,12 @@ class BackfillPlan:
 
     @property
     def objects(self) -> int:
-        """Objects to read."""
+        """The number of objects to read."""
         return sum(one.objects for one in self.work)
 
     @property
     def bytes(self) -> int:
-        """Bytes to read, as stored."""
+        """The bytes to read, as stored."""
         return sum(one.bytes for one in self.work)
 
     @property
@@ -63,7 +63,7 @@ class BackfillPlan:
         return [one.partition.key for one in self.work]
 
     def beyond(self, limits: Limits, *, budget: int | None) -> str | None:
-        """How the plan exceeds the budget (bytes, or else what the settings say); None if it does not."""
+        """Return how the plan exceeds the budget (bytes, or else the settings' limits), or None."""
         if budget is not None:
             return f"{self.bytes:,} bytes are more than --budget" if self.bytes > budget else None
         if self.bytes > limits.backfill_max_bytes:
@@ -84,10 +84,10 @@ def plan_backfill(
     region: str | None = None,
     everything: bool = False,
 ) -> BackfillPlan:
-    """List the days and plan a reload of each partition that is not complete, or of ``everything``.
+    """List the days and plan a reload of each partition that is incomplete, or of ``everything``.
 
-    Complete is a partition whose every listed object is dealt with and whose last run
-    did not fail. Changes nothing but what is learned of the VPCs' regions.
+    A partition is complete if every listed object is settled and its last run did not fail. Changes nothing except
+    learned regions of VPCs.
     """
     found = pipeline.survey(
         log_type, lambda source: started(days, source), account=account, region=region, all_objects=True
@@ -131,7 +131,7 @@ def _plan(pipeline: Pipeline, log_type: LogType, found: Survey, *, everything: b
         work.append(PartitionWork(partition, len(items), sum(item.size for item in items), waiting, state))
         wanted += items
     limits = pipeline.settings.limits
-    # each partition is a run of its own, and shares its batches with no other
+    # each partition is a run of its own and shares no batch
     batches = sum(
         len(
             plan_batches(

@@ -1,6 +1,6 @@
-"""What staging one batch gives: files, the fate of each object, statistics for the audit.
+"""The result of staging one batch: files, the outcome of each object, statistics for the audit.
 
-Plain data that the ledger keeps as JSON; the staged rows themselves are in the files.
+Plain data that the ledger stores as JSON. The staged rows themselves are in the files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["BatchResult", "ObjectOutcome", "StagedFile", "fingerprint"]
 
 
 class StagedFile(msgspec.Struct, frozen=True):
-    """One Parquet file, all of one partition; not yet part of any table."""
+    """One Parquet file, all of one partition, that is not part of any table yet."""
 
     table: str  # vpc_dns, vpc_flow or quarantine
     partition: str
@@ -25,7 +25,7 @@ class StagedFile(msgspec.Struct, frozen=True):
 
 
 class ObjectOutcome(msgspec.Struct, frozen=True):
-    """The fate of one object, see `vpclogs.parsing.model.ObjectEnd`."""
+    """The outcome of one object; see `vpclogs.parsing.model.ObjectEnd`."""
 
     identity: str
     partition: str
@@ -38,7 +38,7 @@ class ObjectOutcome(msgspec.Struct, frozen=True):
 
 
 class BatchResult(msgspec.Struct, frozen=True):
-    """All of one batch. ``statistics`` are per partition key, see `vpclogs.audits.statistics`."""
+    """The result of one batch. ``statistics`` are keyed by partition; see `vpclogs.audits.statistics`."""
 
     files: list[StagedFile]
     outcomes: list[ObjectOutcome]
@@ -46,5 +46,5 @@ class BatchResult(msgspec.Struct, frozen=True):
 
 
 def fingerprint(staged: Mapping[int, BatchResult]) -> str:
-    """The same for the very same staged batches only; staging a batch again makes other files. 64 hex digits."""
+    """Return a hash of the staged batches. Staging a batch again changes it. 64 hex digits."""
     return sha256(msgspec.json.encode(sorted(staged.items()))).hexdigest()

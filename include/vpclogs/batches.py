@@ -18,9 +18,9 @@ Batch = list[LogObject]
 def plan_batches(objects: Iterable[LogObject], *, max_bytes: int, max_objects: int, max_batches: int) -> list[Batch]:
     """Pack objects into batches of at most ``max_bytes`` (as stored) and ``max_objects``.
 
-    A batch is many small partitions, or a slice of one big partition. An object larger
-    than ``max_bytes`` is a batch of its own. If that gives more than ``max_batches``
-    (Airflow refuses longer maps), the batches grow: nothing is ever left out.
+    A batch holds many small partitions, or a slice of one big partition. An object larger than ``max_bytes`` is a
+    batch of its own. If there would be more than ``max_batches`` (Airflow refuses longer maps), the batches grow: no
+    object is left out.
     """
     ordered = sorted(objects, key=lambda item: (item.partition, item.key, item.etag))
     batches = list(_pack(ordered, max_bytes, max_objects))
@@ -32,8 +32,10 @@ def plan_batches(objects: Iterable[LogObject], *, max_bytes: int, max_objects: i
 
 
 def batch_label(batches: Sequence[Batch], number: int) -> str:
-    """The label of a mapped task: ``123456789012 us-west-2 2022-10-07 · 2/3`` or
-    ``37 partitions · 212 objects · 48.0 MB``."""
+    """Return the label of a mapped task.
+
+    ``123456789012 us-west-2 2022-10-07 · 2/3`` or ``37 partitions · 212 objects · 48.0 MB``.
+    """
     batch = batches[number]
     partitions = {item.partition for item in batch}
     if len(partitions) > 1:
@@ -48,7 +50,7 @@ def _pack(ordered: Sequence[LogObject], max_bytes: int, max_objects: int) -> Ite
     shared: Batch = []
     for _, group in groupby(ordered, key=lambda item: item.partition):
         slices = list(_slices(list(group), max_bytes, max_objects))
-        if len(slices) > 1:  # a big partition shares its batches with nobody
+        if len(slices) > 1:  # a big partition shares its batches with no other
             yield from slices
             continue
         if shared and not _fits([*shared, *slices[0]], max_bytes, max_objects):

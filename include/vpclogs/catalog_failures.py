@@ -1,4 +1,4 @@
-"""What a catalog answers when it is in trouble for a moment, and how it is asked again."""
+"""Transient failures of a catalog, and retries of requests to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vpclogs.errors import CatalogUnavailable
 __all__ = ["ATTEMPTS", "UNDECIDED", "patiently"]
 
 ATTEMPTS = 6
-"""Tries of one request: some four seconds in all, eight at most."""
+"""Tries of one request: about four seconds in all, eight at most."""
 
 # 429, 5xx, and connections that are refused, cut or time out. SQL catalogs raise none of these.
 _PASSING = (
@@ -33,20 +33,20 @@ _PASSING = (
 )
 
 UNDECIDED = (CommitFailedException, ValidationException, *_PASSING)
-"""What a commit may raise although it was not wrong. The catalog may have taken it all the
-same: whoever made it has to load the table again and look."""
+"""Errors of a commit with an unknown outcome. The catalog may have accepted it, so the committer has to load the
+table again and check.
+"""
 
 T = TypeVar("T")
 
 
 def patiently(call: Callable[[], T], what: str, *, sleep: Callable[[float], None]) -> T:
-    """Ask a catalog, again with jittered back-off while its trouble may pass.
+    """Return the result of a catalog request, retrying transient failures with jittered back-off.
 
-    ``call`` has to be such that doing it twice does what doing it once does. ``what`` is for
-    the message, such as ``table vpclogs.vpc_dns``.
+    ``call`` must be idempotent. ``what`` names the request in messages, such as ``table vpclogs.vpc_dns``.
 
     Raises:
-        CatalogUnavailable: the trouble did not pass.
+        CatalogUnavailable: all attempts failed.
     """
     retrying = Retrying(
         stop=stop_after_attempt(ATTEMPTS),

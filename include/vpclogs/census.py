@@ -1,4 +1,4 @@
-"""What the tables themselves tell about objects and publishes, without any ledger."""
+"""The objects and publishes recorded in the tables themselves, read without a ledger."""
 
 from __future__ import annotations
 
@@ -30,10 +30,9 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(slots=True)
 class FoundObject:
-    """An object that has rows in the tables. ``etag`` is None where no row tells it.
+    """An object that has rows in the tables. ``etag`` is None where no row records it.
 
-    ``rows`` and ``refused`` count records, or ``refused`` is 1 and ``reason`` set for
-    an object that was refused whole.
+    ``rows`` and ``refused`` count records. For an object refused whole, ``refused`` is 1 and ``reason`` is set.
     """
 
     identity: str
@@ -50,7 +49,7 @@ class FoundObject:
 
 @dataclass(slots=True)
 class FoundPublish:
-    """A publish in the history of the tables: ``tables`` are those that have it, ``changes`` those that it is for."""
+    """A publish in the history of the tables: ``tables`` contain it, ``changes`` are the tables it is meant for."""
 
     id: str
     run_key: str
@@ -61,31 +60,31 @@ class FoundPublish:
 
     @property
     def log_types(self) -> list[LogType]:
-        """The logs whose tables it is for; none if it is for the quarantine only."""
+        """The log types whose tables it is meant for; none if only the quarantine."""
         return [log_type for log_type in LogType if log_type.value in self.changes]
 
 
 class Census:
-    """Reads the tables of a warehouse as they were when this was made."""
+    """Reads the tables of a warehouse as of its creation."""
 
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
         self._tables = _tables(warehouse)
 
     def unchanged(self) -> bool:
-        """Whether the tables are still as they were."""
+        """Return True while the tables are as they were."""
         return _snapshots(self._tables) == _snapshots(_tables(self._warehouse))
 
     def days(self) -> list[date]:
-        """The days that have rows."""
+        """Return the days that have rows."""
         found: set[date] = set()
         for table in self._tables.values():
-            if table.current_snapshot() is not None:  # nothing was published to it yet
+            if table.current_snapshot() is not None:  # an empty table has no snapshot
                 found |= {place["p_day"] for place in table.inspect.partitions().column("partition").to_pylist()}
         return sorted(found)
 
     def objects(self, days: Sequence[date]) -> dict[str, FoundObject]:
-        """The objects of both logs under the days, by identity. Reads a few columns of all their rows."""
+        """Return the objects of both logs under the days, by identity. Reads a few columns of all their rows."""
         objects: dict[str, FoundObject] = {}
         for name, table in self._tables.items():
             log_type = None if name == QUARANTINE else LogType(name)
@@ -94,7 +93,7 @@ class Census:
         return objects
 
     def publishes(self) -> list[FoundPublish]:
-        """All publishes that the tables remember, the newest first."""
+        """Return all publishes in the tables' history, newest first."""
         found: dict[str, FoundPublish] = {}
         for name, table in self._tables.items():
             for snapshot in table.metadata.snapshots:
@@ -109,7 +108,7 @@ class Census:
         return sorted(found.values(), key=lambda publish: publish.at, reverse=True)
 
     def remembers(self, plan: Plan) -> bool:
-        """Whether the tables' history goes back to when the plan was made: what is not in it never came."""
+        """Return True if the history reaches back before the plan, so that a publish missing in it never happened."""
         for name in plan.tables:
             if (table := self._tables.get(name)) is not None:
                 numbers = [snapshot.sequence_number or 0 for snapshot in table.metadata.snapshots]
@@ -118,7 +117,7 @@ class Census:
         return True
 
     def touched(self, publish: FoundPublish) -> set[Partition]:
-        """The partitions whose quarantine a publish changed."""
+        """Return the partitions whose quarantine a publish changed."""
         table = self._tables[QUARANTINE]
         mine = [s for s in table.metadata.snapshots if _said(s).get(INTENT_PROPERTY) == publish.id]
         ids = {snapshot.snapshot_id for snapshot in mine}
@@ -134,7 +133,7 @@ class Census:
 
 
 def _tables(warehouse: Warehouse) -> dict[str, Table]:
-    """The tables that exist."""
+    """Return the tables that exist."""
     existing: list[str] = []
     with suppress(NoSuchNamespaceError):
         existing = warehouse.names()
@@ -148,7 +147,7 @@ def _snapshots(tables: Mapping[str, Table]) -> dict[str, int | None]:
 
 
 def _scan(table: Table, days: Sequence[date], columns: tuple[str, ...]) -> Iterator[pa.Table]:
-    # pyiceberg converts names and values itself, but its types do not say so
+    # pyiceberg converts names and values itself, but its types do not declare it
     where = In("p_day", days)  # type: ignore
     scan = table.scan(row_filter=where, selected_fields=columns)
     for batch in scan.to_arrow_batch_reader():
@@ -158,7 +157,7 @@ def _scan(table: Table, days: Sequence[date], columns: tuple[str, ...]) -> Itera
 
 
 def _count(objects: dict[str, FoundObject], rows: pa.Table, log_type: LogType | None) -> None:
-    """Enter rows of a log's table, or of the quarantine (None)."""
+    """Count rows of a log's table, or of the quarantine (None)."""
     same = [name for name in rows.column_names if name not in ("p_row_id", "identity")]
     groups = rows.group_by("identity", use_threads=False).aggregate(
         [("p_row_id", "count"), *((name, "first") for name in same)]
@@ -188,5 +187,5 @@ def _said(snapshot: Snapshot) -> Mapping[str, str]:
 
 
 def _day(value: date | int) -> date:
-    """A day as a manifest has it: as such, or as the days since 1970."""
+    """Return a day stored in a manifest as a date or as days since 1970."""
     return value if isinstance(value, date) else _EPOCH + timedelta(days=value)

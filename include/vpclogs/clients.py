@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 __all__ = ["CLIENT_CONFIG", "client_for"]
 
 ENTRY_POINTS = "vpclogs.clients"
-"""Group of callables (source) -> S3 client, for sources that name an Airflow connection."""
+"""Entry point group of callables (source) -> S3 client, for sources that name an Airflow connection."""
 
 CLIENT_CONFIG = Config(
-    max_pool_connections=64,  # the most threads that limits allow; connections open only when used
+    max_pool_connections=64,  # the largest number of threads that limits allow; connections open on demand
     connect_timeout=10,
     read_timeout=60,
     tcp_keepalive=True,
-    # The library tries again around this, so an outage costs the product of both.
+    # The library retries around this, so an outage costs the product of both.
     retries={"mode": "standard", "total_max_attempts": 3},
 )
 
 
 def client_for(source: Source) -> S3Client:
-    """A client that reads as ``source`` says.
+    """Return a client with the credentials of ``source``.
 
     Raises:
-        ConfigError: the source names an Airflow connection and Airflow is not here, or the profile does not exist.
+        ConfigError: the source names an Airflow connection but Airflow is not installed, or the profile does not exist.
         S3Denied: there are no credentials to assume the role with.
     """
     if source.connection:
@@ -52,7 +52,7 @@ def client_for(source: Source) -> S3Client:
     config = CLIENT_CONFIG
     if source.endpoint_url:  # servers other than AWS rarely have a host name for each bucket
         config = config.merge(Config(s3={"addressing_style": "path"}))
-    region = session.region_name or "us-east-1"  # from any region S3 tells botocore the bucket's
+    region = session.region_name or "us-east-1"  # S3 redirects botocore to the bucket's region from any region
     return session.client("s3", region_name=region, endpoint_url=source.endpoint_url, config=config)
 
 
@@ -61,7 +61,7 @@ def _from_airflow(source: Source) -> S3Client:
         try:
             make = cast("Callable[[Source], S3Client]", entry.load())
         except ModuleNotFoundError:
-            continue  # the plugin is installed, Airflow is not
+            continue  # the plugin is installed, but Airflow is not
         return make(source)
     raise ConfigError(
         f"source {source.name} names the Airflow connection {source.connection}, and Airflow is not installed here: "
@@ -70,7 +70,7 @@ def _from_airflow(source: Source) -> S3Client:
 
 
 def _in_role(base: boto3.Session, source: Source) -> boto3.Session:
-    """A session in the source's role, which it assumes at its first request and again before it expires."""
+    """Return a session in the source's role, assumed at its first request and renewed before it expires."""
     if base.get_credentials() is None:
         raise S3Denied(f"source {source.name}: there are no AWS credentials to assume {source.role_arn} with")
     sts = base.client("sts", region_name=base.region_name or "us-east-1", config=CLIENT_CONFIG)
@@ -88,7 +88,7 @@ def _in_role(base: boto3.Session, source: Source) -> boto3.Session:
         }
 
     session = botocore.session.get_session()
-    # botocore's public API sets fixed credentials only; boto3's own documentation of refreshing does this.
+    # botocore's public API sets only fixed credentials; boto3's documentation of refreshing does this.
     session._credentials = DeferredRefreshableCredentials(  # type: ignore[attr-defined]
         refresh_using=assume, method="assume-role"
     )

@@ -1,10 +1,9 @@
-"""Complete a claimed publish: commit it to its tables and settle it, once, whoever does it.
+"""Complete a claimed publish: commit it to its tables and settle it, exactly once, in any process.
 
-Completing is idempotent: the table is loaded, then the ledger is asked whether the
-intent is still open, then the table's history is searched for the intent's id, and
-only then it is committed on top of exactly the snapshot that was searched; Iceberg
-refuses the commit if anything came between. So neither a crash at any point nor two
-processes completing the same intent can lose or repeat a row.
+Completing is idempotent. It loads the table, asks the ledger whether the intent is still open, searches the table's
+history for the intent's id, and only then commits on top of exactly the snapshot that it searched; Iceberg refuses
+the commit if another one came between. Therefore neither a crash at any point nor two processes completing the same
+intent can lose or repeat a row.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _UNREADABLE = (FileNotFoundError, pa.ArrowInvalid)
 
 
 class Completer:
-    """Completes intents, or gives them up where that is impossible."""
+    """Completes intents, or abandons those that can never be completed."""
 
     def __init__(
         self,
@@ -56,10 +55,10 @@ class Completer:
         self._upkeep = upkeep or UpkeepSettings()
 
     def bases(self, log_type: LogType) -> dict[str, int]:
-        """The tables' last sequence numbers; an intent that is claimed after this can only be in later snapshots.
+        """Return the tables' last sequence numbers: an intent claimed after this can only appear in later snapshots.
 
         Raises:
-            LedgerMismatch: a table holds a publish that the ledger does not know.
+            LedgerMismatch: a table holds a publish that the ledger does not have.
         """
         tables = {name: self._warehouse.table(name) for name in (log_type.value, QUARANTINE)}
         for table in tables.values():
@@ -67,22 +66,22 @@ class Completer:
         return {name: table.last_sequence_number for name, table in tables.items()}
 
     def complete(self, intent: Intent) -> None:
-        """Commit what the intent says, unless that has been done, and settle it."""
+        """Commit the changes of the intent, unless that is done already, and settle it."""
         for name in (QUARANTINE, intent.log_type.value):
             if not self._commit(intent, name):
                 return
         self._ledger.intents.settle(intent, now=self._clock())
 
     def give_up(self, intent: Intent) -> bool:
-        """Abandon an intent that can never be completed, because a staged file is gone or broken.
+        """Abandon an intent that can never be completed because a staged file is missing or unreadable.
 
-        Then its objects are free again, and load as if nothing had been staged.
+        Its objects become free again and load as if nothing had been staged. Return True if it was abandoned.
 
         Raises:
             LedgerMismatch: one table has the intent already and the other never will.
         """
         lost = {name: path for name, paths in intent.plan.files.items() if (path := self._lost(name, paths))}
-        # The tables are loaded after the files were looked for: what was committed and compacted since is seen.
+        # Load the tables only after checking the files, so that a commit and compaction in between is seen.
         tables = {name: self._warehouse.table(name) for name in intent.plan.files} if lost else {}
         done = {name for name, table in tables.items() if self._is_in(table, intent)}
         path = next((path for name, path in lost.items() if name not in done), None)
@@ -97,7 +96,7 @@ class Completer:
         return True
 
     def _lost(self, name: str, paths: Sequence[str]) -> str | None:
-        """The first of the files that is not there or has no readable end, as after a power cut."""
+        """Return the first file that is missing or truncated, as after a power cut."""
         io = self._warehouse.table(name).io
 
         def is_lost(path: str) -> bool:
@@ -112,7 +111,7 @@ class Completer:
             return next((path for path, lost in zip(paths, pool.map(is_lost, paths), strict=True) if lost), None)
 
     def _commit(self, intent: Intent, name: str) -> bool:
-        """Whether the intent is still open afterwards, with its changes to this table committed."""
+        """Commit the intent's changes to one table. Return False if the intent is no longer open."""
         if not intent.plan.files.get(name) and not intent.plan.removals_in(name):
             return True
         trouble: Exception | None = None
@@ -127,7 +126,7 @@ class Completer:
                 _change(table, intent, name)
                 self._shorten(table)
                 return True
-            except UNDECIDED as error:  # whether the catalog has taken it, the search of the next attempt tells
+            except UNDECIDED as error:  # the catalog may have accepted it: the search of the next attempt finds out
                 trouble = error
                 self._sleep(backoff(attempt))
             except _UNREADABLE as error:
@@ -141,12 +140,12 @@ class Completer:
         )
 
     def _shorten(self, table: Table) -> None:
-        """Cut a long history, which would make each publish take longer than the one before."""
+        """Expire snapshots of a long history, which would slow down every publish."""
         if len(table.metadata.snapshots) > self._upkeep.max_snapshots:
             expire(table, self._ledger, keep=self._upkeep.keep_snapshots)
 
     def _is_in(self, table: Table, intent: Intent) -> bool:
-        """Whether the table has the intent, which can only be in what came after the intent's base."""
+        """Return True if the table has the intent, which can only be in snapshots after the intent's base."""
         base = oldest = intent.plan.bases.get(table.name()[-1], 0)
         for snapshot in history(table):
             oldest = snapshot.sequence_number or 0
@@ -154,12 +153,12 @@ class Completer:
                 return False
             if intent_of(snapshot) == intent.id:
                 return True
-        # pyiceberg's expiry leaves no trace in the oldest snapshot that stays but its number
+        # pyiceberg's expiration leaves no trace in the oldest remaining snapshot but its number
         if oldest <= base + 1:
             return False
         raise LedgerMismatch(
             f"the history of {'.'.join(table.name())} was expired since run {intent.plan.run_key} began to publish and "
-            f"crashed, so nobody can tell whether it is in. Run `vpclogs ledger rebuild` and rerun "
+            f"crashed, so its outcome cannot be determined. Run `vpclogs ledger rebuild` and rerun "
             f"{', '.join(intent.plan.partitions)}."
         )
 
@@ -172,7 +171,7 @@ class Completer:
 
 
 def backoff(attempt: int) -> float:
-    """Seconds to wait after a failed attempt (0, 1, …), up to one, with jitter."""
+    """Return the seconds to wait after failed attempt 0, 1, …: at most one, with jitter."""
     return random.uniform(0.02, min(0.05 * 2**attempt, 1.0))  # noqa: S311 - jitter, no secret
 
 
@@ -186,7 +185,7 @@ def _change(table: Table, intent: Intent, name: str) -> None:
     files, removals = intent.plan.files.get(name), intent.plan.removals_in(name)
     with QuickTransaction(table) as transaction, warnings.catch_warnings():
         if removals:
-            warnings.filterwarnings("ignore", "Delete operation did not match")  # that is fine
+            warnings.filterwarnings("ignore", "Delete operation did not match")  # expected for a partition without rows
             transaction.delete(_removed(removals, intent.log_type, name), snapshot_properties=properties)
         if files:
             with merging(transaction, table.last_sequence_number):
@@ -194,7 +193,7 @@ def _change(table: Table, intent: Intent, name: str) -> None:
 
 
 def _removed(removals: Sequence[Removal], log_type: LogType, table: str) -> BooleanExpression:
-    # Many conditions in a row would nest as deep; pyiceberg balances a tree of them.
+    # a chain of conditions would nest as deep as it is long; pyiceberg balances a tree of them
     conditions = [_of_removal(removal, log_type, table) for removal in removals]
     return Or(AlwaysFalse(), AlwaysFalse(), *conditions)
 

@@ -1,15 +1,15 @@
 """Errors raised by the library on purpose.
 
 * VpcLogsError
-  - ConfigError            the configuration file is wrong; names file, line and key
-  - InvalidPartition       a partition key does not name an account, a region and a day
-  - LedgerMismatch         ledger and tables disagree in a way that only a rebuild mends
-  - S3Denied               credentials or policy refuse; a retry cannot help
-  - S3Unavailable          throttled, timed out or reset; a retry may help (transient)
-  - CatalogUnavailable     the Iceberg catalog is down or in trouble; a retry may help (transient)
-  - PublishConflict        too many publishers at once; a retry may help (transient)
-  - PartitionsFailed       the run is over and these partitions were not published
-  - AlertsOpen             monitors have found what somebody must look at now
+    - ConfigError          the settings file is wrong; names file, line and key
+    - InvalidPartition     a partition key does not name an account, a region and a day
+    - LedgerMismatch       ledger and tables disagree, and only a rebuild can repair it
+    - S3Denied             credentials or policy refuse; a retry cannot help
+    - S3Unavailable        throttled, timed out or reset; a retry may help (transient)
+    - CatalogUnavailable   the Iceberg catalog is down or failing; a retry may help (transient)
+    - PublishConflict      too many concurrent publishers; a retry may help (transient)
+    - PartitionsFailed     the run ended without publishing these partitions
+    - AlertsOpen           monitors found errors that need attention now
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ __all__ = [
 class VpcLogsError(Exception):
     """Base of every error raised on purpose. ``transient`` is true if a retry may help.
 
-    Each argument is one line of the message. A line break within one is escaped, as is
-    whatever else does not print, so the message can go to a terminal or a log as it is.
+    Each argument is one line of the message. Line breaks and other unprintable characters within a line are escaped,
+    so the message is safe for a terminal or a log.
     """
 
     transient = False
@@ -54,15 +54,15 @@ class VpcLogsError(Exception):
 
 
 class ConfigError(VpcLogsError):
-    """Raised when the configuration cannot be used; the message names the line and the key."""
+    """Raised when the settings cannot be used; the message names the line and the key."""
 
 
 class InvalidPartition(VpcLogsError, ValueError):
-    """Raised when a partition key cannot be read back into a partition."""
+    """Raised when a partition key cannot be parsed."""
 
 
 class LedgerMismatch(VpcLogsError):
-    """Raised when the tables hold a publish that the ledger does not know."""
+    """Raised when the tables hold a publish that the ledger does not have."""
 
 
 class S3Denied(VpcLogsError):
@@ -76,7 +76,7 @@ class S3Unavailable(VpcLogsError):
 
 
 class CatalogUnavailable(VpcLogsError):
-    """Raised when the Iceberg catalog cannot be reached, or keeps answering that it has failed."""
+    """Raised when the Iceberg catalog cannot be reached or keeps failing."""
 
     transient = True
 
@@ -88,7 +88,7 @@ class PublishConflict(VpcLogsError):
 
 
 class PartitionsFailed(VpcLogsError):
-    """Raised at the end of a run to name the partitions that were not published, and the sources not listed."""
+    """Raised at the end of a run, naming the partitions that were not published and the sources not listed."""
 
     def __init__(self, failed: Sequence[tuple[str, str]]) -> None:
         super().__init__(f"not published ({len(failed)}):", *(f"  {key}: {why}" for key, why in failed))
@@ -96,7 +96,7 @@ class PartitionsFailed(VpcLogsError):
 
 
 class AlertsOpen(VpcLogsError):
-    """Raised at the end of a run of monitors to name the errors that are open and new."""
+    """Raised at the end of a monitors run, naming the open errors."""
 
     def __init__(self, alerts: Sequence[tuple[str, str]]) -> None:
         lines = (f"  {key}: {message}" for key, message in alerts)

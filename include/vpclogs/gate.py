@@ -1,4 +1,4 @@
-"""The gate before publish: audit what was staged for a run, partition by partition."""
+"""Audit the staged data of a run, partition by partition, before publishing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["audit_staged", "decision"]
 def audit_staged(
     manifest: Manifest, staged: Mapping[int, BatchResult], settings: AuditSettings
 ) -> dict[Partition, list[Finding]]:
-    """The findings of each partition of the manifest. A batch that was not staged is missing in ``staged``."""
+    """Return the findings of each partition of the manifest. Batches that were not staged are missing in ``staged``."""
     expected: defaultdict[Partition, list[LogObject]] = defaultdict(list)
     for item in manifest.objects:
         expected[item.partition].append(item)
@@ -45,7 +45,7 @@ def audit_staged(
 
 
 def decision(findings: Mapping[Partition, list[Finding]]) -> dict[str, Any]:
-    """``passed``: keys that may be published. ``failed``: pairs of key and why not."""
+    """Return ``passed``, the keys that may be published, and ``failed``, pairs of key and reason."""
     errors = {
         partition.key: "; ".join(finding.message for finding in found if finding.severity is Severity.ERROR)
         for partition, found in findings.items()

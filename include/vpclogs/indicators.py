@@ -1,7 +1,7 @@
-"""What counts as an indicator, one value at a time.
+"""Indicators: addresses, domains, accounts and instances, extracted from one value at a time.
 
-Rules follow Panther's scanners. Each function gives the indicator, or None if the
-text holds none. Callers apply them to distinct values and collect per record.
+The rules follow Panther's scanners. Each function returns the indicator, or None if the text holds none. Callers
+apply them to distinct values and collect per record.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ __all__ = ["ANSWERS", "SCANNERS", "account", "domain", "exchanger", "instance", 
 _ACCOUNT = re.compile(ACCOUNT)
 _PREFERENCE = re.compile(r"[0-9]+(?:\s+|$)")
 _CONTROL = re.compile(r"[\x80-\x9f]")
-_MAX_LABEL = 63  # longer ones are no DNS labels, and punycode decoding is quadratic
+_MAX_LABEL = 63  # longer ones are no DNS labels, and decoding punycode is quadratic
 
 
 def ip(text: str) -> str | None:
-    """An IPv4 or IPv6 address, as written. Scoped addresses (``fe80::1%eth0``) are none."""
+    """Return an IPv4 or IPv6 address as written. Scoped addresses (``fe80::1%eth0``) do not count."""
     try:
         socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
     except (OSError, ValueError):  # ValueError: NUL, or not ASCII
@@ -31,10 +31,9 @@ def ip(text: str) -> str | None:
 
 
 def domain(text: str) -> str | None:
-    """A name without surrounding space and without the trailing dot, if it has one.
+    """Return a name without surrounding space and trailing dot.
 
-    Labels in punycode are decoded, wherever they stand in the name. The root is no
-    indicator.
+    Punycode labels are decoded anywhere in the name. The root is no indicator.
     """
     name = text.strip().removesuffix(".")
     if "xn--" in name.lower():
@@ -43,17 +42,17 @@ def domain(text: str) -> str | None:
 
 
 def account(text: str) -> str | None:
-    """Exactly 12 digits."""
+    """Return an id of exactly 12 digits."""
     return text if _ACCOUNT.fullmatch(text) else None
 
 
 def instance(text: str) -> str | None:
-    """The id of an EC2 instance."""
+    """Return the id of an EC2 instance."""
     return text if text.startswith("i-") else None
 
 
 def exchanger(text: str) -> str | None:
-    """The domain of MX data; the preference before it is no part of the name."""
+    """Return the domain of MX data, without the preference before it."""
     text = text.strip()
     preference = _PREFERENCE.match(text)
     return domain(text[preference.end() :] if preference else text)
@@ -76,7 +75,7 @@ SCANNERS: Mapping[Indicator, Callable[[str], str | None]] = {
     Indicator.ACCOUNT: account,
     Indicator.INSTANCE: instance,
 }
-"""The scanner of the fields that `Field.indicator` marks."""
+"""The scanner for each value of `Field.indicator`."""
 
 ANSWERS: Mapping[str, tuple[Indicator, Callable[[str], str | None]]] = {
     "A": (Indicator.IP, ip),
@@ -86,4 +85,4 @@ ANSWERS: Mapping[str, tuple[Indicator, Callable[[str], str | None]]] = {
     "NS": (Indicator.DOMAIN, domain),
     "PTR": (Indicator.DOMAIN, domain),
 }
-"""By the type of an answer to a DNS query: what its data indicates."""
+"""The indicator in an answer's data, by the type of the answer."""

@@ -1,4 +1,4 @@
-"""The columns that every row gets: where it came from, its identity, its partition."""
+"""The columns that every row gets: its origin, identity and partition."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _FOUR_DIGITS = np.frombuffer("".join(f"{number:04x}" for number in range(1 << 16
 
 
 def row_ids(identities: Sequence[str], objects: npt.NDArray[np.int32], lines: npt.NDArray[np.int64]) -> pa.Array:
-    """``p_row_id`` of each row: 24 hex digits of its object, 8 of its line. Strings of 32.
+    """Return ``p_row_id`` of each row: 24 hex digits of its object and 8 of its line, as strings of 32.
 
-    ``objects`` are indexes into ``identities``. The same input gives the same ids for ever.
+    ``objects`` are indexes into ``identities``. The same input always gives the same ids.
     """
     names = np.frombuffer("".join(identities).encode(), np.uint64).reshape(len(identities), 3)
     digits = np.empty((len(lines), 4), np.uint64)
@@ -47,9 +47,9 @@ def with_lineage(
     table: pa.Schema,
     now: datetime,
 ) -> pa.Table:
-    """Parsed rows of one partition with all columns of ``table``, in its order.
+    """Return parsed rows of one partition with all columns of ``table``, in its order.
 
-    Texts that repeat are dictionaries: Parquet keeps them as such, at a fraction of the cost.
+    Repeated texts are dictionaries: Parquet writes them as such, at a fraction of the cost.
     """
     count = len(rows)
     used, places = _runs(objects)
@@ -73,7 +73,7 @@ def with_lineage(
 
 
 def _written_as(found: pa.DataType, wanted: pa.DataType) -> pa.DataType:
-    """The type to write: texts may be dictionaries, also in lists and structs."""
+    """Return the type to write: texts may be dictionaries, also in lists and structs."""
     if pa.types.is_dictionary(found):
         return found
     if pa.types.is_list(found):
@@ -91,7 +91,7 @@ def quarantine_rows(
     table: pa.Schema,
     now: datetime,
 ) -> pa.Table:
-    """Rows of the quarantine for (object, refused record or None for the whole object, reason, detail)."""
+    """Return rows of the quarantine for (object, refused record or None for the whole object, reason, detail)."""
     return pa.Table.from_pylist(
         [_quarantine_row(item, record, reason, detail, partition, now) for item, record, reason, detail in refused],
         schema=table,
@@ -118,7 +118,7 @@ def _quarantine_row(
     }
     if record is None:
         return row
-    # bytes that are not UTF-8 are shown escaped, and kept as they are beside it for a replay
+    # invalid UTF-8 is shown escaped, and stored unchanged in another column for a replay
     exact = record.raw.decode("utf-8", "backslashreplace")
     is_text = exact.encode("utf-8", "surrogatepass") == record.raw
     return row | {
@@ -128,14 +128,14 @@ def _quarantine_row(
         "raw_bytes": None if is_text else record.raw,
         "header": record.header,
         "raw_complete": record.start < 0 or record.end - record.start == len(record.raw),
-        # a row of a Parquet object has no place in bytes
+        # a row of a Parquet object has no byte range
         "start": None if record.start < 0 else record.start,
         "end": None if record.start < 0 else record.end,
     }
 
 
 def _runs(objects: npt.NDArray[np.int32]) -> tuple[list[int], npt.NDArray[np.int32]]:
-    """The objects, which come one after another, and for each row which of them it is of."""
+    """Return the distinct objects in order, and for each row its index among them."""
     first = np.flatnonzero(np.diff(objects, prepend=-1))
     places = np.repeat(np.arange(len(first), dtype=np.int32), np.diff(first, append=len(objects)))
     return objects[first].tolist(), places
@@ -150,6 +150,6 @@ def _constant(value: str, count: int) -> pa.DictionaryArray:
 
 
 def _repeated(value: object, kind: pa.DataType, count: int) -> pa.Array:
-    """So many of a number or a time; numpy fills several times faster than Arrow repeats."""
+    """Return `count` copies of a number or time; numpy fills several times faster than Arrow repeats."""
     one = np.frombuffer(pa.array([value], kind).buffers()[1], f"u{kind.bit_width // 8}", 1)
     return pa.Array.from_buffers(kind, count, [None, pa.py_buffer(np.full(count, one))])

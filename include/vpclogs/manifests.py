@@ -14,11 +14,11 @@ __all__ = ["ListingFailure", "Manifest", "Mode", "manifest_hash"]
 
 
 class Mode(StrEnum):
-    """How a publish changes a partition."""
+    """The way in which a publish changes a partition."""
 
-    ADD = "add"  # new objects join what is there
-    RELOAD = "reload"  # the partition is rebuilt and swapped in
-    REPLAY = "replay"  # records of the quarantine that parse now move to the table
+    ADD = "add"  # new objects join the existing ones
+    RELOAD = "reload"  # the partition is rebuilt and replaced
+    REPLAY = "replay"  # quarantined records that parse now move to the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class ListingFailure:
 
     @property
     def label(self) -> str:
-        """What could not be listed, for people."""
+        """The part that could not be listed, in words."""
         return " ".join(filter(None, [f"source {self.source}", self.account, self.region, self.day]))
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What one run will load. ``batches`` holds the objects of each mapped task, in order."""
+    """The objects that one run loads. ``batches`` holds the objects of each mapped task, in order."""
 
     id: int
     hash: str
@@ -59,11 +59,11 @@ class Manifest:
 
     @property
     def partitions(self) -> list[Partition]:
-        """The partitions the manifest touches, sorted, each once."""
+        """The partitions of the manifest, sorted, each once."""
         return sorted({item.partition for item in self.objects})
 
 
 def manifest_hash(objects: Sequence[LogObject], mode: Mode) -> str:
-    """The same for the same objects in the same mode, whatever their order. 64 hex digits."""
+    """Return a hash of the objects and the mode that does not depend on order. 64 hex digits."""
     lines = sorted(f"{item.bucket}\0{item.key}\0{item.etag}\0{item.size}" for item in objects)
     return sha256("\n".join([mode.value, *lines]).encode()).hexdigest()

@@ -12,7 +12,7 @@ __all__ = ["LogObject", "object_identity"]
 
 
 def object_identity(bucket: str, key: str, etag: str) -> str:
-    """24 hex digits that name one version of one object; the first part of each row id."""
+    """Return 24 hex digits that identify one version of one object; the first part of each row id."""
     return blake2b(f"{bucket}\0{key}\0{etag}".encode(), digest_size=12).hexdigest()
 
 
@@ -20,9 +20,8 @@ def object_identity(bucket: str, key: str, etag: str) -> str:
 class LogObject:
     """A listed object. ``etag`` has no quotes; ``size`` is in bytes as stored (compressed).
 
-    ``scope`` is the VPC id of a DNS object or the flow log id of a flow object.
-    ``region`` is None for a DNS object until its VPC's region is known.
-    ``problem`` is a reason code if the object must be refused without being read.
+    ``scope`` is the VPC id of a DNS object or the flow log id of a flow object. ``region`` is None for a DNS object
+    until its VPC's region is known. ``problem`` is a reason code if the object must be refused without reading it.
     """
 
     source: str
@@ -40,12 +39,12 @@ class LogObject:
 
     @property
     def identity(self) -> str:
-        """See `object_identity`."""
+        """The identity of this version; see `object_identity`."""
         return object_identity(self.bucket, self.key, self.etag)
 
     @property
     def partition(self) -> Partition:
-        """The partition this object belongs to. The region must be known."""
+        """The partition of this object. Raises ValueError while the region is unknown."""
         if self.region is None:
             raise ValueError(f"the region of s3://{self.bucket}/{self.key} is not known yet")
         return Partition(self.log_type, self.account, self.region, self.day)

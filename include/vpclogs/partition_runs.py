@@ -1,4 +1,4 @@
-"""Partition runs in Airflow: so many at once, each followed to its end."""
+"""Partition runs in Airflow: a limited number at once, each followed to its end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from vpclogs.partitions import LogType
 __all__ = ["PartitionRuns", "RunsApi"]
 
 _POLL_SECONDS = 5.0
-_PATIENCE = 24  # polls that may fail in a row: two minutes, as long as a restart of the API server takes
+_PATIENCE = 24  # consecutive polls that may fail: two minutes, the time an API server takes to restart
 
 
 class RunsApi(Protocol):
-    """What is asked of Airflow, see `vpclogs.airflow_api.AirflowApi`."""
+    """The part of `vpclogs.airflow_api.AirflowApi` used here."""
 
     def start(self, dag: str, key: str, *, note: str) -> DagRun: ...
     def get(self, dag: str, run: str) -> DagRun: ...
@@ -26,7 +26,7 @@ class RunsApi(Protocol):
 
 
 class PartitionRuns:
-    """Runs of the partition DAG of one log type. ``under_way`` are those that have not ended, by key."""
+    """Runs of the partition DAG of one log type. ``under_way`` are the unfinished ones, by key."""
 
     def __init__(
         self, api: RunsApi, log_type: LogType, *, note: str, sleep: Callable[[float], None] = time.sleep
@@ -38,10 +38,10 @@ class PartitionRuns:
         self.under_way: dict[str, DagRun] = {}
 
     def start(self, keys: Sequence[str], *, at_once: int) -> Iterator[DagRun]:
-        """Start a run per key, at most so many at once, until all have started.
+        """Start a run per key, at most ``at_once`` at a time, until all have started.
 
-        Yields each run when it has started, and those that ended meanwhile. A partition
-        that has a run already is not started again. Raises as `AirflowApi.start`.
+        Yields each run when it has started, and runs that ended meanwhile. A partition that has an unfinished run is
+        not started again. Raises as `AirflowApi.start`.
         """
         self._api.require_running(self._dag)
         running = {run.key: run for run in self._api.active(self._dag)}
@@ -55,7 +55,7 @@ class PartitionRuns:
             yield self.under_way[key]
 
     def ended(self) -> Iterator[DagRun]:
-        """Wait until a run ends; yields those that have."""
+        """Wait until a run ends and yield those that have."""
         failures = 0
         while self.under_way:
             self._sleep(_POLL_SECONDS)

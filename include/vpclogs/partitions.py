@@ -1,7 +1,7 @@
 """A partition: one log type, one account, one region, one day.
 
-The day is the day in the object's path, not the event's, so a partition can be
-rebuilt by listing a prefix, and a late record never moves between partitions.
+The day is the one in the object's path, not the event's, so a partition can be rebuilt by listing a prefix, and a
+late record never moves between partitions.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from vpclogs.identifiers import is_account, is_region
 __all__ = ["UNKNOWN_REGION", "LogType", "Partition"]
 
 UNKNOWN_REGION = "unknown"
-"""Region of a VPC none of whose objects could be read yet (DNS keys carry no region)."""
+"""The region of a VPC of which no object could be read yet (DNS keys carry no region)."""
 
 
 class LogType(StrEnum):
@@ -49,12 +49,12 @@ class Partition:
 
     @property
     def label(self) -> str:
-        """The key for people: ``123456789012 us-west-2 2022-10-07``."""
+        """The key in words: ``123456789012 us-west-2 2022-10-07``."""
         return self.key.replace("|", " ")
 
     @classmethod
     def parse(cls, key: str, log_type: LogType | str) -> Self:
-        """Read ``account|region|day`` back.
+        """Parse ``account|region|day``.
 
         Raises:
             InvalidPartition: the key does not have that form.

@@ -1,16 +1,14 @@
 """Publish: make the audited partitions of a manifest visible, exactly once.
 
-1. Claim. One ledger transaction writes the intent (what will be committed) and claims
-   its objects. Two publishes can therefore never both hold an object.
-2. Commit. Per table one Iceberg transaction, with the intent's id in the snapshot.
-3. Settle. One ledger transaction says that it is done.
+1. Claim. One ledger transaction writes the intent (the changes to commit) and claims its objects. Two publishes can
+   therefore never hold one object.
+2. Commit. One Iceberg transaction per table, with the intent's id in the snapshot.
+3. Settle. One ledger transaction records that it is done.
 
-Anyone who meets an open intent completes it (steps 2 and 3, `vpclogs.completing`)
-before claiming anything. A claim is refused if anything was published to its
-partitions since it was planned, or a table's history was cut since the table was
-looked at; it is then planned again. So neither a crash at any
-point nor any number of processes publishing at once can lose or repeat a row, and no
-lease, clock or heartbeat is involved.
+Any process that finds an open intent completes it (steps 2 and 3, `vpclogs.completing`) before claiming anything. A
+claim is refused if its partitions were published to since it was planned, or a table's history was expired since the
+table was read; it is then planned again. Neither a crash at any point nor any number of concurrent publishers can
+lose or repeat a row, and no lease, clock or heartbeat is involved.
 """
 
 from __future__ import annotations
@@ -36,9 +34,9 @@ __all__ = ["Publisher"]
 
 _ATTEMPTS = 200
 _PATIENCE = 6
-"""How many times (two seconds or so in all) an open intent is left to its own publisher
-before another completes it. Only a courtesy that saves work: completing it earlier
-would be just as right."""
+"""Polls (about two seconds in all) during which an open intent is left to its own publisher before another process
+completes it. Waiting only saves work; completing it at once would be just as correct.
+"""
 
 
 class Publisher:
@@ -62,12 +60,11 @@ class Publisher:
     def publish(self, manifest: Manifest, staged: Mapping[int, BatchResult], passed: Sequence[str]) -> None:
         """Publish the given partitions of a manifest.
 
-        Again, it completes what an earlier time began, and publishes only what was not
-        published then.
+        Called again, it completes an interrupted publish and publishes only the rest.
 
         Raises:
             PublishConflict: other publishers were faster too many times (transient).
-            LedgerMismatch: the tables hold a publish that the ledger does not know.
+            LedgerMismatch: the tables hold a publish that the ledger does not have.
         """
         draft: Draft | None = None
         for _ in range(_ATTEMPTS):
@@ -85,9 +82,9 @@ class Publisher:
         raise PublishConflict(f"run {manifest.run_key}: other publishers were faster {_ATTEMPTS} times; try again")
 
     def complete_open(self, log_type: LogType, *, mine: int | None = None) -> None:
-        """Complete the open intent of a log type, if there is one: whoever wrote it may have crashed.
+        """Complete the open intent of a log type, if any: its writer may have crashed.
 
-        An intent of the manifest ``mine`` is not left to anyone else first.
+        An intent of the manifest ``mine`` is completed at once, without waiting for its writer.
         """
         for _ in range(_ATTEMPTS):
             intent = self._ledger.intents.open(log_type)
@@ -100,10 +97,10 @@ class Publisher:
         raise PublishConflict(f"{log_type} has had an open publish all the time; try again later")
 
     def require_current_ledger(self, log_type: LogType) -> None:
-        """Complete the open intent, and make sure that the ledger is as new as the tables.
+        """Complete the open intent, and check that the ledger is as new as the tables.
 
         Raises:
-            LedgerMismatch: a table holds a publish that the ledger does not know.
+            LedgerMismatch: a table holds a publish that the ledger does not have.
         """
         self.complete_open(log_type)
         self._completer.bases(log_type)
@@ -116,13 +113,13 @@ class Publisher:
         return False
 
     def _claim(self, manifest: Manifest, draft: Draft) -> Intent | bool | None:
-        """The intent, if it could be claimed; False if not this time; None if there is nothing to publish."""
-        # This order matters: the plan is made from what is true after the versions were read.
+        """Return the intent if it was claimed, False if it must be tried again, None if there is nothing to publish."""
+        # Read the versions before planning: the plan depends on the state after them.
         versions = self._ledger.intents.versions(manifest.log_type, sorted(draft.passed))
         plan = draft.plan()
         if plan is None:
             return None
-        # This order matters too: a history that is cut after the counts were read may lack what the bases promise.
+        # Read the counts before the bases: an expiration after them could remove history that the bases rely on.
         cuts = self._ledger.cuts.counts()
         plan = msgspec.structs.replace(plan, bases=self._completer.bases(manifest.log_type))
         claimed = self._ledger.intents.claim(

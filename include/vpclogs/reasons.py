@@ -1,7 +1,6 @@
-"""Why a record or an object did not load: the closed list of reason codes.
+"""The closed list of reasons why a record or an object did not load.
 
-A code is an identifier in quarantine rows, ledger entries, findings and the UI, so
-codes are added, never renamed.
+A code is an identifier in quarantine rows, ledger entries, findings and the UI. Codes are added, never renamed.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ __all__ = ["REASONS", "Reason", "Scope"]
 
 
 class Scope(StrEnum):
-    """What the reason refuses."""
+    """The unit that a reason refuses."""
 
     OBJECT = "object"
     RECORD = "record"
@@ -22,7 +21,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One code: what it means and what to do, one line each."""
+    """One code, with its meaning and the next step, one line each."""
 
     code: str
     scope: Scope
@@ -31,7 +30,7 @@ class Reason:
 
 
 _O, _R = Scope.OBJECT, Scope.RECORD
-# Refused records are seldom AWS's: something on the way has cut, joined or rewritten them, or writes there itself.
+# Refused records are rarely AWS's own: another program cut, joined or rewrote them, or writes to the prefix.
 _REWRITTEN = "Find what else writes to the prefix or rewrites its objects; put AWS's object back, then reload."
 _FORMAT = "If many records have it, AWS's format has changed: upgrade vpclogs, then replay the quarantine."
 

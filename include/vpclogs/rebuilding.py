@@ -1,9 +1,8 @@
-"""Rebuild the ledger from the tables and a listing, when it was lost or a backup of it is too old.
+"""Rebuild a lost or outdated ledger from the tables and a listing.
 
-Nothing is loaded. Objects whose rows are in the tables become settled, publishes that
-the tables remember become known, and until the last of that is written, no run can
-publish with this ledger; afterwards runs go on as if the ledger had never been away.
-Objects that were empty left no row: they are read once more.
+Nothing is loaded. Objects with rows in the tables become settled and publishes in the tables' history become known.
+Until the last of that is written, no run can publish with this ledger; afterwards runs continue as before. Empty
+objects left no row, so they are read once more.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["Rebuilt", "rebuild"]
 
 _ATTEMPTS = 5
-_DAYS_AT_ONCE = 7  # what is held in memory: the objects of so many days
+_DAYS_AT_ONCE = 7  # days whose objects are held in memory together
 
 _HALF_DONE = "a publish that crashed may have changed the quarantine and not the table; rerun the partition"
 
 
 @dataclass
 class Rebuilt:
-    """What a rebuild changed, or would. ``suspects`` are partitions that must be rerun: see their detail."""
+    """The changes of a rebuild. ``suspects`` are partitions that must be rerun; their detail gives the reason."""
 
     changes: Changes = field(default_factory=Changes)
     publishes: int = 0
@@ -45,10 +44,10 @@ class Rebuilt:
 def rebuild(
     pipeline: Pipeline, *, run_key: str, dry_run: bool = False, progress: Callable[[str], None] = lambda text: None
 ) -> Rebuilt:
-    """Add to the ledger what it misses. A dry run changes nothing but what is learned of the VPCs' regions.
+    """Add everything missing to the ledger. A dry run changes nothing except learned regions of VPCs.
 
     Raises:
-        PublishConflict: runs kept publishing meanwhile.
+        PublishConflict: concurrent runs kept publishing.
     """
     for _ in range(_ATTEMPTS):
         attempt = _Attempt(pipeline, run_key=run_key, dry_run=dry_run, progress=progress)
@@ -76,7 +75,7 @@ class _Attempt:
         self.rebuilt = Rebuilt()
 
     def run(self) -> bool:
-        """Whether it came to its end; if not, a run published meanwhile."""
+        """Return True if the pass completed, False if a run published meanwhile."""
         publishes = self._census.publishes()
         unknown = self._restoration.unknown(publishes)
         doubtful = self._resolve_open(publishes, behind=bool(unknown))
@@ -91,14 +90,14 @@ class _Attempt:
         return self._complete_open()
 
     def _resolve_open(self, publishes: Sequence[FoundPublish], *, behind: bool) -> list[Partition]:
-        """See to the publishes that crashed. With a ledger that is behind the tables none can be under way."""
+        """Resolve publishes that crashed. If the ledger is behind the tables, none can be in progress."""
         if not behind and self._complete_open():
             return []
         by_id = {publish.id: publish for publish in publishes}
         return self._restoration.resolve_open(by_id, remembered=self._census.remembers, for_good=not behind)
 
     def _complete_open(self) -> bool:
-        """Whether no publish is left half done, except for one that nobody can complete."""
+        """Return True if no publish is half done, except one that cannot be completed."""
         try:
             for log_type in () if self._dry_run else LogType:
                 self._pipeline.publisher.complete_open(log_type)
@@ -122,7 +121,7 @@ class _Attempt:
         return changes is not None
 
     def _learn_regions(self, found: Mapping[str, FoundObject]) -> None:
-        """The regions of VPCs from their rows, which spares the listing reading their objects."""
+        """Learn the regions of VPCs from their rows, so that listing need not read their objects."""
         keys: dict[tuple[str, str], FoundObject] = {}
         for one in found.values():
             if one.partition.log_type is LogType.VPC_DNS and one.partition.region != UNKNOWN_REGION:
@@ -133,7 +132,7 @@ class _Attempt:
             self._pipeline.ledger.objects.learn_region(account, scope, one.partition.region, learned_from=one.key)
 
     def _suspects(self, publishes: Sequence[FoundPublish], unknown: set[str]) -> set[Partition]:
-        """What the last publish of each log changed, if only the quarantine has it: the first of its two commits."""
+        """Return the changes of each log's last publish if only the quarantine has it: the first of its two commits."""
         decided: set[LogType] = set()
         suspects: set[Partition] = set()
         for publish in publishes:

@@ -1,9 +1,8 @@
-"""Replay: records of the quarantine that parse now, after a parser fix, move to their table.
+"""Replay: quarantined records that parse after a parser fix move to their table.
 
-A run like any other (plan, stage, audit, publish, verdict), whose stage reads the text
-that the quarantine kept instead of S3. What needs more than that text is for a reload
-of the partition: objects refused whole, records whose text was too long to keep, rows
-of Parquet objects.
+A run like any other (plan, stage, audit, publish, verdict), except that its stage reads the text kept in the
+quarantine instead of S3. Anything that needs more than that text requires a reload of the partition: objects refused
+whole, records whose text was too long to keep, rows of Parquet objects.
 """
 
 from __future__ import annotations
@@ -45,11 +44,10 @@ _TEXT = ("p_row_id", "p_source_line", "raw_complete", "start", "header", "raw", 
 
 @dataclass(frozen=True)
 class Held:
-    """What the quarantine holds of one partition, by reason.
+    """The quarantined content of one partition, by reason.
 
-    ``kept`` are records that can be parsed again from their text, ``cut`` records that
-    cannot, ``whole`` objects that were refused whole. ``identities`` are the objects
-    with records in ``kept``.
+    ``kept`` records can be parsed again from their text, ``cut`` records cannot, ``whole`` objects were refused
+    whole. ``identities`` are the objects with records in ``kept``.
     """
 
     partition: Partition
@@ -60,14 +58,14 @@ class Held:
 
     @property
     def needs_reload(self) -> bool:
-        """Whether something of it can only be had by reading the partition's objects again."""
+        """True if some of it can only be recovered by reading the partition's objects again."""
         return bool(self.cut or self.whole)
 
 
 def survey_quarantine(
     pipeline: Pipeline, log_type: LogType, *, reason: str | None = None, partition: Partition | None = None
 ) -> list[Held]:
-    """What the quarantine holds, all or of one reason or partition, by partition. Changes nothing."""
+    """Return the content of the quarantine by partition, all or of one reason or partition. Changes nothing."""
     found: dict[Partition, Held] = {}
     for rows in _scan(pipeline, _where(log_type, reason, partition), (*_PLACE, *_HOW)):
         kept, whole = _is_kept(rows, log_type), pc.is_null(rows.column("p_source_line"))
@@ -93,10 +91,10 @@ def plan_replay(
     reason: str | None = None,
     partition: Partition | None = None,
 ) -> list[dict[str, Any]]:
-    """Freeze the objects whose records can be parsed from the quarantine; one reference per batch.
+    """Freeze the objects whose records can be parsed from the quarantine; return one reference per batch.
 
     Raises:
-        LedgerMismatch: the quarantine has records of an object that the ledger does not know.
+        LedgerMismatch: the quarantine has records of an object that the ledger does not have.
     """
     kind = LogType(log_type)
     pipeline.publisher.complete_open(kind)
@@ -134,10 +132,10 @@ def stage_replay(
 def find_reloads(
     pipeline: Pipeline, log_type: LogType, *, reason: str | None = None, partition: Partition | None = None
 ) -> list[str]:
-    """Keys of the partitions that must be read from S3 again, for what their kept text does not tell.
+    """Return the keys of partitions that must be read from S3 again because their kept text is incomplete.
 
     Raises:
-        VpcLogsError: they are more than the limits allow to a backfill.
+        VpcLogsError: they exceed the limits of a backfill.
     """
     held = survey_quarantine(pipeline, log_type, reason=reason, partition=partition)
     partitions = [one.partition for one in held if one.needs_reload]
@@ -150,13 +148,13 @@ def find_reloads(
 
 
 def count_movable(pipeline: Pipeline, held: Held, *, reason: str | None = None) -> int:
-    """How many of the kept records of a partition parse now. Writes nothing."""
+    """Return the number of a partition's kept records that parse now. Writes nothing."""
     listed = [item for _, group in _by_partition(_objects(pipeline, held)) for item in group]
     return sum(len(parsed.rows) for parsed in _parsed(pipeline, held.partition, listed, reason))
 
 
 def _objects(pipeline: Pipeline, held: Held) -> list[LogObject]:
-    """The objects of the kept records, as the ledger has them."""
+    """Return the objects of the kept records, from the ledger."""
     known = {row.identity: log_object(row) for row in pipeline.ledger.objects.settled_in(held.partition)}
     if missing := held.identities - known.keys():
         raise LedgerMismatch(
@@ -175,7 +173,7 @@ def _by_partition(objects: Iterable[LogObject]) -> Iterator[tuple[Partition, lis
 def _parsed(
     pipeline: Pipeline, partition: Partition, listed: Sequence[LogObject], reason: str | None
 ) -> Iterator[Parsed]:
-    """The records of the listed objects that parse now, in the order of object and line."""
+    """Yield the records of the listed objects that parse now, in the order of object and line."""
     places = pa.array([item.identity for item in listed], pa.string())
     pieces = []
     for rows in _scan(pipeline, _where(partition.log_type, reason, partition), _TEXT):
@@ -198,7 +196,7 @@ def _records(rows: pa.Table) -> Iterator[KeptRecord]:
 
 
 def _by_source(parsed: Parsed, listed: Sequence[LogObject]) -> Iterator[Parsed]:
-    """Cut where the source changes: rows get their lineage a source at a time."""
+    """Split where the source changes: rows get their lineage one source at a time."""
     sources = np.array([item.source for item in listed])[parsed.objects]
     cuts = [0, *(np.flatnonzero(sources[1:] != sources[:-1]) + 1).tolist(), len(sources)]
     for start, end in pairwise(cuts):
@@ -221,9 +219,9 @@ def _where(log_type: LogType, reason: str | None, partition: Partition | None) -
 
 
 def _is_kept(rows: pa.Table, log_type: LogType) -> pa.ChunkedArray:
-    """Whether a record can be parsed again from what was kept of it."""
+    """Return a mask of records that can be parsed again from the kept text."""
     kept = pc.and_(rows.column("raw_complete"), pc.is_valid(rows.column("p_source_line")))
-    kept = pc.and_(kept, pc.is_valid(rows.column("start")))  # else it is of a Parquet object
+    kept = pc.and_(kept, pc.is_valid(rows.column("start")))  # null for a row of a Parquet object
     return pc.and_(kept, pc.is_valid(rows.column("header"))) if log_type is LogType.VPC_FLOW else kept
 
 

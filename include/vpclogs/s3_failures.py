@@ -1,4 +1,4 @@
-"""What went wrong with a request to S3, in one code, one sentence, and whether a retry may help."""
+"""Diagnosis of failed S3 requests: a reason code, one sentence, and retries for transient failures."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 class S3RequestError(VpcLogsError):
-    """A request that failed for good. ``reason`` is a code of `vpclogs.reasons`."""
+    """A request that failed permanently. ``reason`` is a code of `vpclogs.reasons`."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -53,12 +53,12 @@ class S3RequestError(VpcLogsError):
 
 
 def patiently(call: Callable[[], T], where: str, *, sleep: Callable[[float], None], attempts: int = ATTEMPTS) -> T:
-    """Do a request, again with jittered back-off while the failure may pass.
+    """Return the result of a request, retrying transient failures with jittered back-off.
 
     ``where`` is the URL for messages, such as ``s3://bucket/key``.
 
     Raises:
-        S3RequestError: it did not work out.
+        S3RequestError: the request failed permanently, or all attempts did.
     """
 
     def attempt() -> T:
@@ -78,7 +78,7 @@ def patiently(call: Callable[[], T], where: str, *, sleep: Callable[[float], Non
 
 
 def diagnose(error: Exception, where: str) -> S3RequestError:
-    """Name the trouble behind an error of boto3 or of the network below it."""
+    """Return the diagnosis of an error of boto3 or of the network below it."""
     if isinstance(error, boto.ClientError):
         return _answered(error, where)
     if isinstance(error, _NO_CREDENTIALS):
@@ -111,7 +111,7 @@ def _answered(error: boto.ClientError, where: str) -> S3RequestError:
         return _denied(error.operation_name, code, message, where)
     if code in ("NoSuchKey", "NoSuchVersion") or (status == 404 and code != "NoSuchBucket"):
         return S3RequestError("gone", f"{where} was deleted after it was listed")
-    if status in (412, 416):  # 416: it is now shorter than the part that was asked for
+    if status in (412, 416):  # 416: the object is now shorter than the requested range
         return S3RequestError("changed", f"{where} was rewritten after it was listed; the next run loads it")
     return S3RequestError(
         "s3_rejected",

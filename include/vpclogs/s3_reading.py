@@ -1,4 +1,4 @@
-"""Read bytes of exactly the listed version of an object, complete or not at all."""
+"""Read bytes of exactly the listed version of an object, completely or not at all."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["ObjectReader"]
 
-_BLOCK_BYTES = 64 << 10  # between two looks at the clock
+_BLOCK_BYTES = 64 << 10  # between two checks of the time limit
 _GIVE_UP_AFTER = 3
-"""Reads in a row that failed with all their retries; from there on each gets one try,
-until one works. Otherwise an outage would cost every object of a batch its full patience."""
+"""Consecutive reads that failed after all their retries. From then on each read gets one try, until one succeeds.
+Otherwise an outage would cost every object of a batch all its retries.
+"""
 
 
 class ObjectReader:
-    """Reads ranges of objects; may be shared by threads.
+    """Reads ranges of objects; threads may share it.
 
-    A body that breaks off, stops short, or takes longer than ``part_seconds`` is asked
-    for again; botocore retries requests but not bodies. Without ``sleep`` a pause
-    between tries ends early when the reader is closed.
+    A body that breaks off, ends early, or takes longer than ``part_seconds`` is requested again: botocore retries
+    requests but not bodies. Without ``sleep``, a pause between tries ends early when the reader is closed.
     """
 
     def __init__(
@@ -49,14 +49,14 @@ class ObjectReader:
         self._failed_in_a_row = 0
 
     def close(self) -> None:
-        """Let reads that are still under way end at their next try."""
+        """End pending reads at their next try."""
         self._closed.set()
 
     def read(self, item: LogObject, start: int, end: int) -> bytes:
-        """Bytes ``start`` to ``end`` (half-open) of the listed version.
+        """Return bytes ``start`` to ``end`` (half-open) of the listed version.
 
         Raises:
-            S3RequestError: gone, changed, denied, archived, or not to be had now.
+            S3RequestError: the object is gone, changed, denied, archived, or unavailable now.
         """
         call = partial(self._get, item, start, end)
         attempts = ATTEMPTS if self._failed_in_a_row < _GIVE_UP_AFTER else 1
@@ -81,7 +81,7 @@ class ObjectReader:
         deadline = self._clock() + self._part_seconds
         answer = self._client.get_object(Bucket=item.bucket, Key=item.key, IfMatch=f'"{item.etag}"', **request)
         with closing(answer["Body"]) as stream:
-            # Asked for by If-Match already, but not every server that speaks S3 heeds it.
+            # The request has If-Match already, but not every S3-compatible server obeys it.
             if answer["ETag"].strip('"') != item.etag:
                 raise S3RequestError(
                     "changed", f"{_url(item)} was rewritten after it was listed; the next run loads it"

@@ -1,4 +1,4 @@
-"""The history of a table, and changes to it that cost the same however long it is."""
+"""The history of a table, and transactions whose cost does not grow with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyiceberg.table.update import update_table_metadata
 __all__ = ["INTENT_PROPERTY", "QuickTransaction", "history", "intent_of", "merging"]
 
 INTENT_PROPERTY = "vpclogs.intent"
-"""In the summary of a snapshot: the id of the intent that it publishes."""
+"""The key, in a snapshot's summary, of the id of the intent that it publishes."""
 
 _MERGE = "commit.manifest-merge.enabled"
 _MERGE_EVERY = 20
@@ -22,8 +22,8 @@ _MERGE_EVERY = 20
 class QuickTransaction(Transaction):
     """A transaction that computes the changed metadata once per change.
 
-    pyiceberg computes it, with a deep copy of all snapshots, each time that it looks:
-    some 18 times per publish, and twice per snapshot that is expired.
+    pyiceberg computes it on every access, with a deep copy of all snapshots: about 18 times per publish, and twice
+    per expired snapshot.
     """
 
     _seen: tuple[TableMetadata, object, TableMetadata] | None = None
@@ -41,10 +41,10 @@ class QuickTransaction(Transaction):
 
 @contextmanager
 def merging(transaction: Transaction, number: int) -> Iterator[None]:
-    """Within this an append merges small manifests, if it is due: once in 20 commits or so.
+    """Let an append merge small manifests, about once in 20 commits.
 
-    ``number`` is the table's last sequence number. So there are few manifests, no full one
-    is written again, and most commits write no manifest but their own.
+    ``number`` is the table's last sequence number. This keeps manifests few, never rewrites a full one, and lets most
+    commits write only their own manifest.
     """
     due = number % _MERGE_EVERY < 2  # a commit may take two numbers
     if due:
@@ -55,7 +55,7 @@ def merging(transaction: Transaction, number: int) -> Iterator[None]:
 
 
 def history(table: Table) -> Iterator[Snapshot]:
-    """The snapshots of the table's main branch from the newest back, as far as they are not expired."""
+    """Yield the unexpired snapshots of the table's main branch, newest first."""
     by_id = {snapshot.snapshot_id: snapshot for snapshot in table.metadata.snapshots}
     snapshot = table.current_snapshot()
     while snapshot is not None:
@@ -64,5 +64,5 @@ def history(table: Table) -> Iterator[Snapshot]:
 
 
 def intent_of(snapshot: Snapshot) -> str | None:
-    """The id of the intent that a snapshot publishes, if it is a publish."""
+    """Return the id of the intent that a snapshot publishes, or None if it is no publish."""
     return snapshot.summary.additional_properties.get(INTENT_PROPERTY) if snapshot.summary else None

@@ -1,4 +1,4 @@
-"""How a run ended: what it did, or which partitions it did not publish."""
+"""The verdict of a run: its counts, or the partitions that it did not publish."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["verdict"]
 
 
 def verdict(manifest: Manifest, outcome: Mapping[str, Any], staged: Mapping[int, BatchResult]) -> dict[str, Any]:
-    """Counts of a run all of whose partitions are published.
+    """Return the counts of a run that published all its partitions.
 
     Raises:
         PartitionsFailed: names each partition, and each part of a source, that was not loaded.

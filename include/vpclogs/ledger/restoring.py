@@ -1,7 +1,7 @@
-"""Writing into the ledger what the tables and S3 tell, for a ledger that was lost or is too old.
+"""Restore a lost or outdated ledger from the tables and S3.
 
-Every step only adds what is missing and corrects what the tables contradict, so each
-can be repeated. A step changes nothing, and says so, if a publish came between.
+Every step only adds missing entries and corrects those that the tables contradict, so each can be repeated. A step
+changes nothing and reports it if a publish came between.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = ["Changes", "Restoration"]
 
 @dataclass
 class Changes:
-    """What one step changed: objects by their new state, partitions.
+    """The changes of one step: objects by their new state, and partitions.
 
-    ``unlisted`` are added objects that S3 did not list. ``lost`` are objects that the
-    ledger has as loaded and of which the tables have no row, by partition; they stay.
+    ``unlisted`` are added objects that S3 did not list. ``lost`` are objects, by partition, that the ledger has as
+    loaded while the tables have no row of them; they stay.
     """
 
     added: Counter[str] = field(default_factory=Counter)
@@ -44,7 +44,7 @@ class Changes:
     unlisted: int = 0
 
     def update(self, other: Changes) -> None:
-        """Add another step's."""
+        """Add the changes of another step."""
         self.added.update(other.added)
         self.corrected.update(other.corrected)
         self.partitions |= other.partitions
@@ -57,7 +57,7 @@ class _RollBack(Exception):
 
 
 class Restoration:
-    """One rebuild of a ledger. ``unchanged`` tells whether the tables are as they were counted."""
+    """One rebuild of a ledger. ``unchanged`` returns True while the tables are as they were when counted."""
 
     def __init__(
         self,
@@ -73,11 +73,11 @@ class Restoration:
         self._run_key = run_key
         self._now = now
         self._dry_run = dry_run
-        self._resolved: set[int] = set()  # open intents of which it is known what becomes of them
-        self._unfinished: set[str] = set()  # identities of objects that an open intent will settle yet
+        self._resolved: set[int] = set()  # open intents with a known outcome
+        self._unfinished: set[str] = set()  # identities of objects that an open intent will settle
 
     def unknown(self, publishes: Sequence[FoundPublish]) -> list[FoundPublish]:
-        """The publishes that the ledger does not have."""
+        """Return the publishes that the ledger does not have."""
         with self._database.read() as connection:
             known = set(connection.scalars(select(intents.c.id)))
         return [publish for publish in publishes if publish.id not in known]
@@ -87,9 +87,8 @@ class Restoration:
     ) -> list[Partition]:
         """Settle the open intents that all their tables have, and free the objects of those that none has.
 
-        One that some tables have is left for completion, or freed too if it is ``for_good``.
-        Gives the partitions in which a freed intent may have left its traces. Only for a
-        ledger with which no publisher can be at work.
+        An intent that some tables have is left for completion, or freed too if ``for_good``. Return the partitions in
+        which a freed intent may have left traces. Only for a ledger that no publisher is using.
         """
         doubtful: list[Partition] = []
         with self._transaction() as connection:
@@ -109,9 +108,9 @@ class Restoration:
     def restore_objects(
         self, found: Mapping[str, FoundObject], listed: Mapping[str, LogObject], days: Sequence[date]
     ) -> Changes | None:
-        """Make the objects of these days what the tables say; None if a publish came between.
+        """Make the objects of these days match the tables; return None if a publish came between.
 
-        ``listed`` is what S3 has of them.
+        ``listed`` are the same objects in S3.
         """
         changes = Changes()
         with self._transaction() as connection:
@@ -130,7 +129,7 @@ class Restoration:
         return changes
 
     def record_publishes(self, publishes: Sequence[FoundPublish], suspects: Mapping[Partition, str]) -> bool:
-        """Record publishes as settled, and mark partitions failed: from here on runs work again."""
+        """Record publishes as settled and mark partitions failed. From here on runs work again."""
         with self._transaction() as connection:
             if not self._quiet(connection):
                 return False
@@ -180,7 +179,7 @@ class Restoration:
     def _judge_absent(
         self, rows: Sequence[Row[Any]], found: Mapping[str, FoundObject], connection: Connection, changes: Changes
     ) -> None:
-        """Loaded objects without a row: a later version took their place, or their rows are lost."""
+        """Mark loaded objects without a row: a later version replaced them, or their rows are lost."""
         keys = {(one.bucket, one.key) for one in found.values()}
         for row in rows:
             if row.state not in SETTLED or not row.rows + row.refused or row.identity in self._unfinished:
@@ -236,7 +235,7 @@ def _without_state(connection: Connection, found: Collection[FoundObject]) -> se
 
 
 def _told(one: FoundObject) -> dict[str, Any]:
-    """The columns that the tables tell."""
+    """Return the columns that the tables determine."""
     state = "loaded" if one.reason is None else "refused"
     return {"state": state, "rows": one.rows, "refused": one.refused} | _place(one.partition)
 
@@ -249,7 +248,7 @@ def _values(one: FoundObject, listed: LogObject | None, now: datetime) -> dict[s
         "key": one.key,
         "etag": listed.etag if listed else one.etag or UNKNOWN_ETAG,
         "size": listed.size if listed else 0,
-        # surely not after that of a later version, which must win
+        # certainly not after that of a later version, which must win
         "last_modified": listed.last_modified if listed else datetime.combine(one.partition.day, time(), UTC),
         "scope": listed.scope if listed else "",
         "problem": listed.problem if listed else None,

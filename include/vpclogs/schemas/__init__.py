@@ -1,4 +1,4 @@
-"""The declarative field tables, from which parsers, tables and documentation are made."""
+"""Declarative field tables, the source of parsers, tables and documentation."""
 
 from vpclogs.partitions import LogType
 from vpclogs.schemas.model import TIMESTAMP, Field, Indicator, LogSchema
@@ -7,7 +7,7 @@ __all__ = ["TIMESTAMP", "Field", "Indicator", "LogSchema", "schema_for"]
 
 
 def schema_for(log_type: LogType) -> LogSchema:
-    """The field table of a log."""
+    """Return the field table of a log."""
     if log_type is LogType.VPC_DNS:
         from vpclogs.schemas.vpc_dns import VPC_DNS
 

@@ -1,5 +1,6 @@
-"""What a schema is: an ordered list of fields, from which the parser, the Arrow and
-Iceberg schemas, the validation and the reference page are made."""
+"""A schema: an ordered list of fields, the source of the parser, the Arrow and Iceberg schemas, the validation and
+the reference page.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from vpclogs.partitions import LogType
 __all__ = ["Field", "Indicator", "LogSchema", "TIMESTAMP"]
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-"""Every time in the tables: aware UTC, microseconds (Iceberg's timestamptz)."""
+"""The type of every time in the tables: aware UTC, microseconds (Iceberg's timestamptz)."""
 
 
 class Indicator(StrEnum):
@@ -31,12 +32,10 @@ class Indicator(StrEnum):
 class Field:
     """One field of a log.
 
-    ``name`` is the column; ``key`` the spelling in the log's text form (a JSON key, a
-    flow-log header) and ``aliases`` other spellings that mean the same; ``parquet``
-    the column name in AWS's Parquet files. ``since`` is the lowest format version
-    that has the field. ``values`` are the values AWS documents: others load, and are
-    reported as a finding, because AWS adds values. ``fields`` are those of a struct,
-    or of the structs in a list.
+    ``name`` is the column; ``key`` the spelling in the log's text form (a JSON key, a flow-log header), ``aliases``
+    other spellings of it, and ``parquet`` the column name in AWS's Parquet files. ``since`` is the lowest format
+    version that has the field. ``values`` are the values AWS documents: others load and are reported as a finding,
+    because AWS adds values. ``fields`` are those of a struct, or of the structs in a list.
     """
 
     name: str
@@ -62,19 +61,19 @@ class Field:
 
     @classmethod
     def struct(cls, fields: tuple[Field, ...]) -> pa.StructType:
-        """The type of a struct of ``fields``."""
+        """Return the type of a struct of ``fields``."""
         return pa.struct([field.arrow for field in fields])
 
 
 @dataclass(frozen=True)
 class LogSchema:
-    """One log's fields, and the field that gives the event time."""
+    """One log's fields, and the name of the field with the event time."""
 
     log_type: LogType
     title: str  # Panther's name of the schema, such as AWS.VPCDns
     fields: tuple[Field, ...]
     event_time: str
-    version: int  # of this schema: p_schema_version on each row; raise it when a field is added
+    version: int  # of this schema: p_schema_version of each row; increase it when a field is added
 
     @cached_property
     def by_key(self) -> Mapping[str, Field]:
@@ -88,7 +87,7 @@ class LogSchema:
 
     @cached_property
     def parsed(self) -> pa.Schema:
-        """What parsing yields: the log's columns, the event time, indicators, unknown fields."""
+        """The columns of parsed rows: the log's own, the event time, indicators, unknown fields."""
         derived = [
             pa.field("p_event_time", TIMESTAMP, nullable=False),
             *(pa.field(i.value, pa.list_(pa.string())) for i in Indicator),

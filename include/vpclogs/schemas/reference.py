@@ -1,6 +1,6 @@
-"""The generated parts of docs/schemas.md, made from the field tables and reason codes.
+"""The generated parts of docs/schemas.md, from the field tables and reason codes.
 
-``python -m vpclogs.schemas.reference docs/schemas.md`` brings the page up to date.
+``python -m vpclogs.schemas.reference docs/schemas.md`` updates the page.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DERIVED = {
 
 
 def with_reference(page: str) -> str:
-    """The page with its generated parts made anew."""
+    """Return the page with its generated parts replaced."""
     return _PART.sub(lambda part: f"{part[1]}\n{_PARTS[part[2]]()}\n\n{part[3]}", page)
 
 
@@ -83,7 +83,7 @@ def _reasons() -> str:
 
 
 def _about(field: Field) -> str:
-    """The description, with the documented values: others load too."""
+    """Return the description with the documented values. Others load too."""
     return f"{field.description} Documented: {_code(*sorted(field.values))}." if field.values else field.description
 
 

@@ -49,7 +49,7 @@ LINEAGE: tuple[Field, ...] = (
     ),
     *_PARTITION,
 )
-"""Where a row comes from; after the log's own and derived columns in each log's table."""
+"""The origin of a row; these follow the log's own and derived columns in each log's table."""
 
 QUARANTINE_FIELDS: tuple[Field, ...] = (
     Field("reason", pa.string(), "The reason code, from the list below.", required=True),
@@ -80,5 +80,5 @@ QUARANTINE: pa.Schema = pa.schema([field.arrow for field in QUARANTINE_FIELDS])
 
 
 def table_schema(log_type: LogType) -> pa.Schema:
-    """All columns of a log's table, in order."""
+    """Return all columns of a log's table, in order."""
     return pa.schema([*schema_for(log_type).parsed, *(field.arrow for field in LINEAGE)])

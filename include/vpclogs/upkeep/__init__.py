@@ -1,4 +1,4 @@
-"""What keeps tables and ledger small, quick and checked: run daily, beside publishing.
+"""Daily maintenance: keep tables and ledger small, fast and verified.
 
-Each step can be killed at any point and run again.
+Each step runs concurrently with publishing, and can be interrupted at any point and run again.
 """

@@ -30,12 +30,12 @@ __all__ = ["Cleaned", "clean_up"]
 
 _THREADS = 8
 _ENDINGS = {"data": (".parquet",), "metadata": (".avro", ".metadata.json")}
-"""By folder, what our own writes leave. Anything else there is somebody's."""
+"""By folder, the suffixes of files that vpclogs writes. Other files belong to somebody else."""
 
 
 @dataclass
 class Cleaned:
-    """What was deleted, or would be."""
+    """The deleted files, or in a dry run the files to delete."""
 
     runs: int = 0
     files: int = 0
@@ -74,7 +74,7 @@ def _clean_table(table: Table, needed: set[str], before: datetime, done: Cleaned
 
 
 def _referred(table: Table) -> Iterator[str]:
-    """Every file that the metadata, or any snapshot in it, refers to."""
+    """Yield every file that the metadata, or any snapshot in it, refers to."""
     metadata = table.metadata
     yield table.metadata_location
     yield from (entry.metadata_file for entry in metadata.metadata_log)
@@ -91,7 +91,7 @@ def _referred(table: Table) -> Iterator[str]:
 
 
 def _listed(files: FileSystem, folder: str) -> Iterator[tuple[str, int, datetime]]:
-    """Path, bytes and time (aware UTC) of the files that we may have made."""
+    """Yield path, bytes and time (aware UTC) of the files that vpclogs may have written."""
     for name, endings in _ENDINGS.items():
         selector = FileSelector(f"{folder.rstrip('/')}/{name}", recursive=True, allow_not_found=True)
         for info in files.get_file_info(selector):
@@ -100,10 +100,10 @@ def _listed(files: FileSystem, folder: str) -> Iterator[tuple[str, int, datetime
 
 
 def _delete(files: FileSystem, path: str) -> None:
-    with suppress(FileNotFoundError):  # another clean-up was faster
+    with suppress(FileNotFoundError):  # a concurrent clean-up was faster
         files.delete_file(path)
 
 
 def _bare(path: str) -> str:
-    """A path without its scheme: the same for ``s3://``, ``s3a://`` and as it is listed."""
+    """Return a path without its scheme: the same for ``s3://``, ``s3a://`` and as listed."""
     return path.partition("://")[2].lstrip("/") if "://" in path else path.removeprefix("file:").lstrip("/")

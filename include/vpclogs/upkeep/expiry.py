@@ -1,11 +1,10 @@
-"""Expire snapshots: the history of a table is cut, its rows stay.
+"""Expire snapshots: shorten the history of a table without changing its rows.
 
-Publishing finds out from the history whether an open intent is in a table already, and
-whether the ledger is as new as the table. So what stays is always the newest part of
-the history without a gap, down to the newest publish, and down to the last sequence
-number before any open intent was claimed. An intent that is claimed later cannot be in
-what is cut: the cut is announced in the ledger before the open intents are asked for, and
-who looked at the tables before the announcement cannot claim any more.
+Publishing searches the history to find out whether an open intent is in a table already, and whether the ledger is as
+new as the table. The snapshots that stay are therefore always the newest ones without a gap, back to the newest
+publish and to the last sequence number before any open intent was claimed. An intent that is claimed later cannot be
+in the expired part: the expiration is announced in the ledger before the open intents are read, and a claim based on
+an earlier reading of the tables is refused.
 """
 
 from __future__ import annotations
@@ -26,22 +25,22 @@ __all__ = ["expire", "expired"]
 
 
 def expire(table: Table, ledger: Ledger, *, keep: int, since: datetime | None = None, most: int | None = None) -> int:
-    """Cut the history of a table that was loaded just now. Gives how many snapshots went.
+    """Expire snapshots of a freshly loaded table and return their number.
 
-    What stays are the newest ``keep`` snapshots, those since ``since`` up to ``most``,
-    branches and tags of others, and whatever publishing needs. If another process changes the table
-    at the same moment, or the catalog is in trouble, nothing is counted: the next one will expire what is left.
+    The newest ``keep`` snapshots stay, those since ``since`` up to ``most``, foreign branches and tags, and whatever
+    publishing needs. If another process changes the table at the same moment, or the catalog fails, nothing is
+    counted: the next call expires the rest.
     """
     if not expired(table, ledger, keep=keep, since=since, most=most):
         return 0
     ledger.cuts.announce(table.name()[-1])
-    # Asked again: an intent may have been claimed before the announcement.
+    # read the open intents again: one may have been claimed before the announcement
     ids = [snapshot.snapshot_id for snapshot in expired(table, ledger, keep=keep, since=since, most=most)]
     if not ids:
         return 0
     try:
         ExpireSnapshots(QuickTransaction(table, autocommit=True)).by_ids(ids).commit()
-    except (*UNDECIDED, ValueError):  # ValueError: another process expired one of them just now
+    except (*UNDECIDED, ValueError):  # ValueError: another process just expired one of them
         return 0
     return len(ids)
 
@@ -49,7 +48,7 @@ def expire(table: Table, ledger: Ledger, *, keep: int, since: datetime | None = 
 def expired(
     table: Table, ledger: Ledger, *, keep: int, since: datetime | None = None, most: int | None = None
 ) -> list[Snapshot]:
-    """The snapshots that `expire` would expire."""
+    """Return the snapshots that `expire` would expire."""
     chain = list(history(table))
     if not chain:
         return []
@@ -62,7 +61,7 @@ def expired(
 
 
 def _needed(name: str, chain: Sequence[Snapshot], ledger: Ledger) -> int:
-    """How many of the newest snapshots publishing needs."""
+    """Return how many of the newest snapshots publishing needs."""
     newest = next((place for place, snapshot in enumerate(chain) if intent_of(snapshot)), len(chain) - 1)
     claimed = [ledger.intents.open(log_type) for log_type in LogType]
     plans = [intent.plan for intent in claimed if intent is not None]
@@ -72,5 +71,5 @@ def _needed(name: str, chain: Sequence[Snapshot], ledger: Ledger) -> int:
 
 
 def _last(marks: Sequence[bool]) -> int:
-    """The place after the last mark that is set."""
+    """Return the index after the last true mark."""
     return max((place + 1 for place, mark in enumerate(marks) if mark), default=0)

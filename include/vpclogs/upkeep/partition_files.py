@@ -23,7 +23,7 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(slots=True)
 class PartitionFiles:
-    """What a table holds of one partition. ``plain`` is False if another engine has deleted single rows of it."""
+    """The files of one partition. ``plain`` is False if another engine deleted single rows of it."""
 
     partition: Partition
     tasks: list[FileScanTask] = field(default_factory=list)
@@ -46,7 +46,7 @@ class PartitionFiles:
 
 
 def files_by_partition(table: Table, where: BooleanExpression | None = None) -> dict[Partition, PartitionFiles]:
-    """The files of each partition, of those that the filter leaves. Files outside of our partitioning are left out."""
+    """Return the files of each partition that the filter selects. Files with another partitioning are left out."""
     found: defaultdict[Partition, list[FileScanTask]] = defaultdict(list)
     if table.current_snapshot() is not None:
         for task in table.scan(row_filter=where or AlwaysTrue()).plan_files():
@@ -57,7 +57,7 @@ def files_by_partition(table: Table, where: BooleanExpression | None = None) -> 
 
 
 def place_of(table: Table, file: DataFile) -> Partition | None:
-    """The partition of a file; None if the table was partitioned otherwise when it was written."""
+    """Return the partition of a file, or None if it was written under another partitioning."""
     names = [name.name for name in table.specs()[file.spec_id].fields]
     place = dict(zip(names, (file.partition[position] for position in range(len(names))), strict=True))
     try:
@@ -69,6 +69,6 @@ def place_of(table: Table, file: DataFile) -> Partition | None:
 
 
 def on_days(days: Iterable[date]) -> BooleanExpression:
-    """The rows of path days, as a filter."""
-    # pyiceberg converts names and values itself, but its types do not say so
+    """Return a filter for the rows of path days."""
+    # pyiceberg converts names and values itself, but its types do not declare it
     return In("p_day", sorted(set(days)))  # type: ignore

@@ -1,8 +1,7 @@
-"""Partitions that are kept no longer, and what the ledger need not remember any more.
+"""Retention: delete partitions past their retention, and old entries of the ledger.
 
-The rows go first, then the ledger's entries: if this is killed in between, the next run
-finds no row and goes on. Planning leaves the days out that are not kept, so what the
-ledger forgets is not loaded again.
+Rows are deleted first, then the ledger's entries: after an interruption in between, the next run finds no row and
+continues. Planning leaves out expired days, so forgotten objects are not loaded again.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ if TYPE_CHECKING:
 __all__ = ["RETENTION_PROPERTY", "Pruned", "Retired", "first_refused", "prune", "retire"]
 
 RETENTION_PROPERTY = "vpclogs.retention"
-"""In the summary of a snapshot: the first day that is kept."""
+"""The key, in a snapshot's summary, of the first day that is kept."""
 
 _ATTEMPTS = 50
 
 
 @dataclass
 class Retired:
-    """What is kept no longer: partitions by table, and the objects that the ledger forgot."""
+    """The deleted partitions by table, and the number of objects deleted from the ledger."""
 
     partitions: dict[str, int] = field(default_factory=dict)
     objects: int = 0
@@ -48,7 +47,7 @@ class Retired:
 
 @dataclass
 class Pruned:
-    """What the ledger forgot of runs, and publishes whose statistics were added up."""
+    """The runs deleted from the ledger, and the publishes whose statistics were added up."""
 
     publishes: int = 0
     runs: int = 0
@@ -56,7 +55,7 @@ class Pruned:
 
 
 def retire(pipeline: Pipeline, *, dry_run: bool = False) -> Retired:
-    """Delete the partitions that are older than the settings keep them."""
+    """Delete the partitions that are older than their retention."""
     upkeep, today = pipeline.settings.upkeep, pipeline.clock().date()
     done = Retired()
     for log_type in LogType:
@@ -71,7 +70,7 @@ def retire(pipeline: Pipeline, *, dry_run: bool = False) -> Retired:
 
 
 def prune(pipeline: Pipeline) -> Pruned:
-    """Forget runs that are over for long. Their statistics are added up by partition before."""
+    """Delete old runs from the ledger. Their statistics are added up by partition first."""
     upkeep, now, ledger = pipeline.settings.upkeep, pipeline.clock(), pipeline.ledger
     before = now - timedelta(days=upkeep.keep_runs_days)
     publishes = ledger.statistics.add_up(now=now)
@@ -87,7 +86,7 @@ def prune(pipeline: Pipeline) -> Pruned:
 
 
 def first_refused(upkeep: UpkeepSettings, log_type: LogType, today: date) -> date | None:
-    """The first day of which the quarantine is kept: as long as the log, or shorter."""
+    """Return the first day of the quarantine that is kept: as long as the log, or shorter."""
     first, days = upkeep.first_kept_day(log_type, today), upkeep.retention_days.quarantine
     if days is None:
         return first
@@ -98,13 +97,13 @@ def first_refused(upkeep: UpkeepSettings, log_type: LogType, today: date) -> dat
 def _delete(
     pipeline: Pipeline, name: str, log_type: LogType, since: date, *, dry_run: bool, sleep: Callable[[float], None]
 ) -> int:
-    """Delete the partitions of a table before a day; how many it were. Drops whole files and rewrites none."""
+    """Delete the partitions of a table before a day and return their number. Drops whole files and rewrites none."""
     where = _before(name, log_type, since)
     count = 0
     for attempt in range(_ATTEMPTS):
         table = pipeline.warehouse.table(name)
         left = len(files_by_partition(table, where))
-        count = max(count, left)  # none is left if an attempt was right whose answer was lost
+        count = max(count, left)  # none is left if an earlier attempt succeeded but its answer was lost
         if not left or dry_run:
             return count
         try:
@@ -117,11 +116,11 @@ def _delete(
 
 def _commit(table: Table, where: BooleanExpression, since: date) -> None:
     with QuickTransaction(table) as transaction, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Delete operation did not match")  # another retention was faster
+        warnings.filterwarnings("ignore", "Delete operation did not match")  # a concurrent retention was faster
         transaction.delete(where, snapshot_properties={RETENTION_PROPERTY: since.isoformat()})
 
 
 def _before(name: str, log_type: LogType, since: date) -> BooleanExpression:
-    # pyiceberg converts names and values itself, but its types do not say so
+    # pyiceberg converts names and values itself, but its types do not declare it
     older: BooleanExpression = LessThan("p_day", since)  # type: ignore
     return And(older, equals("p_log_type", schema_for(log_type).title)) if name == QUARANTINE else older

@@ -22,10 +22,10 @@ _ATTEMPTS = 10
 
 
 def run_step(pipeline: Pipeline, name: str, *, dry_run: bool = False) -> dict[str, Any]:
-    """Run one of `STEPS`. A dry run changes nothing, and says what would be done.
+    """Run one of `STEPS`. A dry run changes nothing and returns the work to do.
 
     Raises:
-        LedgerMismatch: the ledger is older than the tables, so nobody knows what is needed.
+        LedgerMismatch: the ledger is older than the tables, so unused data cannot be determined.
     """
     for log_type in LogType:
         if pipeline.settings.sources_for(log_type) and not dry_run:
@@ -94,4 +94,4 @@ STEPS: dict[str, Callable[[Pipeline, bool], dict[str, Any]]] = {
     "prune": _prune,
     "clean_up": _clean_up,
 }
-"""By name, in the order in which they are of most use to each other."""
+"""The steps by name, in the most useful order."""

@@ -1,9 +1,8 @@
-"""The rows of many files in order of time, a part at a time, so that any number fits into memory.
+"""Read the rows of many files in order of time, in parts that fit into memory.
 
-Sorted means: by time, and rows of the same time by row id. The time of the day is cut
-into ranges that hold about as many rows as fit into memory, at whole seconds; the rows
-of one range are read from all files at once, and sorted. Files that were loaded hour by
-hour overlap in few ranges, so little is read twice.
+The order is by time, and by row id among equal times. The day is divided, at whole seconds, into ranges with about as
+many rows as fit into memory; the rows of one range are read from all files at once and sorted. Files that were loaded
+hour by hour overlap in few ranges, so little is read twice.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from pyiceberg.table import FileScanTask, Table
 __all__ = ["ROWS_AT_ONCE", "rows_in_order"]
 
 ROWS_AT_ONCE = 128_000
-"""Some 60 MB of rows in memory, several times over while they are sorted and written."""
+"""About 60 MB of rows in memory, several times over while they are sorted and written."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -40,7 +39,7 @@ class _Span:
 def rows_in_order(
     table: Table, tasks: Sequence[FileScanTask], time: str, *, at_once: int = ROWS_AT_ONCE
 ) -> Iterator[pa.Table]:
-    """All rows of the files by the column ``time``, in tables of about ``at_once`` rows that follow each other."""
+    """Yield all rows of the files ordered by the column ``time``, in consecutive tables of about ``at_once`` rows."""
     order = [(time, "ascending"), ("p_row_id", "ascending")]
     if sum(task.file.record_count for task in tasks) <= at_once:
         yield _read(table, tasks, AlwaysTrue()).sort_by(order)
@@ -52,7 +51,7 @@ def rows_in_order(
 
 
 def _spans(table: Table, tasks: Sequence[FileScanTask], time: str) -> tuple[list[_Span], Counter[int]]:
-    """When the rows of each file are, and how many there are in each second. Reads the one column, file by file."""
+    """Return the span of each file and the number of rows in each second. Reads one column, file by file."""
     spans: list[_Span] = []
     counts: Counter[int] = Counter()
     for task in tasks:
@@ -66,7 +65,7 @@ def _spans(table: Table, tasks: Sequence[FileScanTask], time: str) -> tuple[list
 
 
 def _ranges(counts: Counter[int], at_once: int) -> Iterator[tuple[int, int]]:
-    """Half-open ranges of seconds that hold about so many rows each, or one second."""
+    """Yield half-open ranges of seconds with about ``at_once`` rows each, or one second."""
     begin, held = None, 0
     for second in sorted(counts):
         if begin is not None and held + counts[second] > at_once:
@@ -80,7 +79,7 @@ def _ranges(counts: Counter[int], at_once: int) -> Iterator[tuple[int, int]]:
 
 def _between(time: str, begin: int, end: int) -> BooleanExpression:
     first, last = (_EPOCH + timedelta(seconds=second) for second in (begin, end))
-    # pyiceberg converts names and values itself, but its types do not say so
+    # pyiceberg converts names and values itself, but its types do not declare it
     return And(GreaterThanOrEqual(time, first), LessThan(time, last))  # type: ignore
 
 
