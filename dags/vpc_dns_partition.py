@@ -1,16 +1,15 @@
 """
 ### VPC DNS query logs, one partition
 
-Rebuilds one partition (account, region, day) of the table `vpc_dns` from the objects that S3 has
-now, and swaps it in with one commit. Readers see the old rows until then; if the audit says no,
-they go on seeing them.
+Rebuilds one partition (account, region, day) of the table `vpc_dns` from the objects in S3 now, and
+replaces it with one commit. Readers see the old rows until then, and keep seeing them if the audit fails.
 
-A run is started for each partition that failed in `vpc_dns_hourly`, and by hand.
-The partition is the run's partition key, such as `123456789012|us-west-2|2022-10-07`.
+A run starts for each partition that failed in `vpc_dns_hourly`, or by hand. The run's partition key
+names the partition, such as `123456789012|us-west-2|2022-10-07`.
 
-* **Red**: the log of the red task says why. Remove the cause, then clear the run.
-* **Safe to run again**: always. The same objects give the same rows.
-* **Started by hand**: *Trigger*, *Advanced Options*, *Partition Key*, or
+* **Red**: the log of the red task gives the reason. Fix the cause, then clear the run.
+* **Safe to rerun**: always. The same objects give the same rows.
+* **Triggered by hand**: *Trigger*, *Advanced Options*, *Partition Key*, or
   `airflow dags trigger vpc_dns_partition --conf '{"partition": "123456789012|us-west-2|2022-10-07"}'`
 * **More**: `docs/runbooks/rerun-a-partition.md`
 """

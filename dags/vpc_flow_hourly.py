@@ -1,25 +1,25 @@
 """
 ### VPC flow logs, hourly
 
-Loads every object that was delivered and is not in the table `vpc_flow` yet. It lists the days of
-the look-back (two by default) again each hour, so late objects are found whenever they arrive.
+Loads every delivered object that is not in the table `vpc_flow` yet. Each run lists the days of the
+lookback again (two by default), so late objects are found whenever they arrive.
 
 | task | does |
 |---|---|
-| `plan` | lists the sources, subtracts what the ledger has, freezes the manifest, cuts it into batches |
-| `stage` | one per batch: parses, checks each record against the schema, writes what passes and what does not |
-| `audit` | checks each partition (account, region, day) as a whole; a partition that fails is held back |
+| `plan` | lists the sources, subtracts the objects in the ledger, freezes the manifest, splits it into batches |
+| `stage` | one per batch: parses, validates each record against the schema, writes good and refused records |
+| `audit` | checks each partition (account, region, day) as a whole; a partition that fails is not published |
 | `publish` | makes all partitions that passed visible, in one commit |
-| `start_reloads` | starts a run of `vpc_flow_partition` for each partition that newly failed; else skipped |
-| `verdict` | fails the run if a partition is missing, and says which and why |
+| `start_reloads` | starts a run of `vpc_flow_partition` for each newly failed partition; skipped if there is none |
+| `verdict` | fails the run if a partition is missing, naming it and the reason |
 
-* **Green**: all that `plan` found is in the table or, record by record, in the quarantine.
-* **Red at `verdict`**: all but the partitions it names are published. `docs/runbooks/rerun-a-partition.md`
-* **Red before**: clear the red task once the cause in its log is gone; the run goes on from there.
-* **Safe to run again**: always. An object that is published is not published a second time.
-* **Started by hand**: loads up to now, or to the end of the hour before the logical date if one is given.
+* **Green**: everything that `plan` found is in the table or, record by record, in the quarantine.
+* **Red at `verdict`**: all partitions except the named ones are published. `docs/runbooks/rerun-a-partition.md`
+* **Red before**: fix the cause in the task's log, then clear the task; the run continues from there.
+* **Safe to rerun**: always. A published object is never published again.
+* **Triggered by hand**: loads up to now, or to the end of the hour before the logical date, if given.
 * **Backfill**: `docs/runbooks/backfill.md`
-* **Schedule on it**: the asset `vpc_flow` is updated by each run; the event's extra has counts.
+* **Schedule on it**: each run that publishes updates the asset `vpc_flow`; the event's extra has counts.
 """
 
 from __future__ import annotations

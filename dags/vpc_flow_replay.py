@@ -1,19 +1,18 @@
 """
 ### VPC flow logs, replay of the quarantine
 
-After an upgrade that reads more than the last one did: parses the records of the quarantine again,
-and moves those that parse now to the table `vpc_flow`, with the row ids that a load would have given
-them. All others stay as they are. S3 is not read for that.
+After an upgrade that parses more than the last release: parses the records of the quarantine again and
+moves those that parse now to the table `vpc_flow`, with the row ids that a load would have given them. All
+others stay. It does not read S3.
 
-Objects that were refused whole, and records of which the quarantine does not have the whole text, must
-be read again. Unless the form says no, their partitions are named to `vpc_flow_partition`, which has
-a run for each.
+Objects that were refused whole, and records whose text is not complete in the quarantine, must be read
+again. Unless the form disables it, a run of `vpc_flow_partition` starts for each of their partitions.
 
-* **Red**: the log of the red task says why. Nothing has moved but what the log says.
-* **Safe to run again**: always. A record moves once.
-* **Started by hand**: only so. Fill in the trigger form, or
-  `airflow dags trigger vpc_flow_replay --conf '{"reason": "bad_port"}'`. `vpclogs replay --dry-run` says
-  before what would move.
+* **Red**: the log of the red task gives the reason. Only the records named in the log have moved.
+* **Safe to rerun**: always. A record moves once.
+* **Triggered by hand** only: fill in the trigger form, or
+  `airflow dags trigger vpc_flow_replay --conf '{"reason": "bad_port"}'`. `vpclogs replay --dry-run`
+  lists beforehand what would move.
 * **More**: `docs/runbooks/replay-the-quarantine.md`
 """
 

@@ -1,25 +1,25 @@
 """
 ### vpclogs, daily maintenance
 
-Checks that all is there, and keeps tables and ledger small and quick. Everything here runs beside the
-hourly DAGs and may be killed at any moment.
+Verifies that everything is loaded, and keeps tables and ledger small and fast. All of it runs
+concurrently with the hourly DAGs and can be interrupted at any point.
 
 | task | does |
 |---|---|
-| `reconcile_…` | lists the last days again; holds S3, ledger and tables against each other; writes certificates |
-| `start_reloads_…` | starts partition runs for what came after the look-back, or differs; else skipped |
-| `announce_…` | tells DAGs that wait for complete days: the assets `vpc_dns_complete`, `vpc_flow_complete` |
-| `retire` | deletes partitions that are older than `upkeep.retention_days` |
-| `compact` | puts the small files of closed partitions together, in order of time |
-| `expire` | cuts the tables' histories |
-| `prune` | forgets runs that are over for long; their statistics stay, by partition |
+| `reconcile_…` | lists the last days again; compares S3, ledger and tables; writes certificates |
+| `start_reloads_…` | starts partition runs for objects later than the lookback and for differences; skipped if none |
+| `announce_…` | updates the assets `vpc_dns_complete` and `vpc_flow_complete` for DAGs that wait for complete days |
+| `retire` | deletes partitions older than `upkeep.retention_days` |
+| `compact` | merges the small files of closed partitions, in order of time |
+| `expire` | expires snapshots of the tables |
+| `prune` | deletes old runs from the ledger; their statistics stay, by partition |
 | `clean_up` | deletes files that no table and no run needs |
 | `verdict` | fails the run if something could not be listed, or if tables and ledger differed |
 
-* **Red at `verdict`**: it names what differed. A reload of it was started; see that its run is green.
-* **Red before**: the log of the red task says why. The other steps have run all the same.
-* **Safe to run again**: always.
-* **Started by hand**: with *From* and *To* it reconciles those days, which may be years ago.
+* **Red at `verdict`**: it names the differences. A reload of each was started; check that its run is green.
+* **Red before**: the log of the red task gives the reason. The other steps have run.
+* **Safe to rerun**: always.
+* **Triggered by hand**: with *From* and *To* it reconciles those days, which may be years ago.
 * **More**: `docs/runbooks/upkeep.md`
 """
 

@@ -1,24 +1,24 @@
 """
 ### vpclogs, hourly monitors
 
-Looks at what was delivered and published: silent VPCs and flow logs, stale data, missing runs, odd
-volumes, lag, refused records, schema drift, accounts that no source covers; and runs your SQL checks.
-What is found is an alert, which stays open until it is no longer found.
+Monitors deliveries and publishes: silent VPCs and flow logs, stale data, missing runs, unusual volumes,
+lag, refused records, schema drift, accounts that no source covers. It also runs your SQL checks. Each
+finding is an alert, which stays open until it is no longer observed.
 
 | task | does |
 |---|---|
-| `watch` | runs the monitors over the ledger, and lists the buckets for accounts that nobody reads |
+| `watch` | runs the monitors over the ledger, and lists the buckets for accounts that no source reads |
 | `check` | runs the SQL files of `checks_folder` over the tables |
-| `notify` | tells the notifiers of `monitors.notify`: what is new, what is over, and daily what is still open |
+| `notify` | sends new and resolved alerts, and daily the open ones, to the notifiers of `monitors.notify` |
 | `verdict` | fails the run if an alert of severity `error` is new, or still open a day after the last red run |
 
-* **Green**: nobody needs to look now. Older alerts may be open: `vpclogs alerts`
-* **Red at `verdict`**: look now. It names the alerts; `docs/quality.md` says what to do about each.
-* **Red at `notify`**: its log has the alerts, and the notifiers that could not tell of them. Clear it when they can.
-* **Red before**: the log of the red task says why. What could be found all the same has been told.
-* **Safe to run again**: always. Nothing is told twice; a cleared `verdict` is green.
-* **Started by hand**: looks at what there is now.
-* **Rerun what an alert names**: `docs/runbooks/rerun-a-partition.md`
+* **Green**: nothing needs attention now. Older alerts may be open: `vpclogs alerts`
+* **Red at `verdict`**: act now. It names the alerts; `docs/quality.md` has the action for each.
+* **Red at `notify`**: its log has the alerts and the notifiers that failed. Clear it when they work again.
+* **Red before**: the log of the red task gives the reason. All other findings were sent.
+* **Safe to rerun**: always. Nothing is sent twice; a cleared `verdict` is green.
+* **Triggered by hand**: checks the current state.
+* **Rerun a partition that an alert names**: `docs/runbooks/rerun-a-partition.md`
 """
 
 from __future__ import annotations

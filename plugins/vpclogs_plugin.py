@@ -1,4 +1,4 @@
-"""What Airflow loads from this folder: the entry, nothing else. The code is in `vpclogs_airflow`."""
+"""The entry point that Airflow loads from this folder. The code is in `vpclogs_airflow`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from airflow.plugins_manager import AirflowPlugin
 
 
 class VpcLogsPlugin(AirflowPlugin):
-    """Names the product in Airflow's list of plugins."""
+    """Registers the product in Airflow's list of plugins."""
 
     name = "vpclogs"

@@ -1,5 +1,5 @@
-"""Where Airflow meets the library: graph, clients, assets, and which errors are worth a retry.
+"""Airflow integration: task graphs, S3 clients, assets, and the errors worth a retry.
 
-Airflow parses DAG files every few seconds, so what they import at module level
-(`graph`, `assets`, `defaults`) does no I/O and loads no data libraries.
+Airflow parses DAG files every few seconds, so modules that they import at module level (`graph`, `assets`,
+`defaults`) do no I/O and load no data libraries.
 """

@@ -1,4 +1,4 @@
-"""From a source's identity to an S3 client, through the amazon provider's hook."""
+"""S3 clients for sources, through the amazon provider's hook."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 __all__ = ["client_for"]
 
 CONFIG: Final = Config(
-    max_pool_connections=64,  # the most threads that limits allow; connections open only when used
+    max_pool_connections=64,  # the largest number of threads that limits allow; connections open on demand
     connect_timeout=10,
     read_timeout=60,
     tcp_keepalive=True,
     retries={"mode": "standard", "total_max_attempts": 6},
 )
-"""Of every client. What a connection sets in its own ``config_kwargs`` wins."""
+"""The configuration of every client. A connection's own ``config_kwargs`` override it."""
 
 
 def client_for(source: Source) -> S3Client:
-    """A client that reads as `source` says: by an Airflow connection, a role, a profile or boto3's default.
+    """Return a client with the credentials of `source`: an Airflow connection, a role, a profile or boto3's default.
 
     Raises:
-        ConfigError: there is no such connection.
-        S3RequestError: AWS refuses the role, or the credentials cannot be had.
+        ConfigError: the connection does not exist.
+        S3RequestError: AWS refuses the role, or there are no credentials.
     """
     settings = _connection_settings(source.connection) if source.connection else _own_settings(source)
     settings.region_name = source.region or settings.region_name
     settings.endpoint_url = source.endpoint_url or settings.endpoint_url
     settings.botocore_config = CONFIG.merge(settings.botocore_config) if settings.botocore_config else CONFIG
     hook = S3Hook(aws_conn_id=source.connection)
-    # Set, not looked up: the hook takes a missing connection for an empty one, and would
-    # read with whatever credentials the worker happens to have.
+    # Set explicitly: the hook treats a missing connection as an empty one, and would read with whatever credentials
+    # the worker happens to have.
     hook.conn_config = settings
     try:
         return cast("S3Client", hook.get_conn())
@@ -76,8 +76,8 @@ def _connection(name: str) -> Any:
     try:
         return BaseHook.get_connection(name)
     except AirflowNotFoundException:
-        # In no task, as in the vpclogs command, that looks at environment variables only;
-        # this looks into Airflow's database too, and in a task asks the same again.
+        # Outside a task, as in the vpclogs command, that reads environment variables only. This reads Airflow's
+        # database too, and in a task asks the same again.
         from airflow.models.connection import Connection
 
         return Connection.get_connection_from_secrets(name)

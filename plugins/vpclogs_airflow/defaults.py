@@ -1,4 +1,4 @@
-"""What all DAGs share: arguments of tasks, tags, the pool."""
+"""Settings shared by all DAGs: task arguments, tags, the pool."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any, Final
 __all__ = ["DEFAULT_ARGS", "POOL", "START", "Tag"]
 
 START: Final = datetime(2015, 1, 1, tzinfo=UTC)
-"""Before the first VPC log of all, so that any day can be backfilled. Without catchup it starts no run."""
+"""Before the first VPC log ever, so that any day can be backfilled. Without catchup it starts no run."""
 
 POOL: Final = os.environ.get("VPCLOGS_POOL", "default_pool")
-"""Pool of the tasks that read S3. Airflow never runs a task whose pool is missing, so the default is its own pool."""
+"""Pool of the tasks that read S3. Airflow never runs a task whose pool does not exist, so the default is its own
+pool.
+"""
 
 DEFAULT_ARGS: Final[dict[str, Any]] = {
     "owner": "vpclogs",
@@ -22,7 +24,7 @@ DEFAULT_ARGS: Final[dict[str, Any]] = {
     "retry_delay": timedelta(minutes=1),
     "retry_exponential_backoff": 2,
     "max_retry_delay": timedelta(minutes=10),
-    # A task that hangs would hold back every later hour, because hours run one at a time.
+    # A hanging task would block every later hour, because hours run one at a time.
     "execution_timeout": timedelta(hours=2),
 }
 

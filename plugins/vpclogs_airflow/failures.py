@@ -1,4 +1,4 @@
-"""Which errors of the library Airflow may retry, and how the others reach its log."""
+"""Decide which errors of the library Airflow retries, and how the others reach its log."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _LOG = logger(__name__)
 
 
 class UnforeseenError(VpcLogsError):
-    """Raised in place of an error that nobody foresaw. The log has its stack trace, escaped."""
+    """Raised in place of an unexpected error. The log has its stack trace, escaped."""
 
     transient = True
 
 
 @contextmanager
 def retry_only_transient() -> Iterator[None]:
-    """Fail the task at once, with the error's own sentence, when a retry cannot help.
+    """Fail the task at once, with the error's own message, when a retry cannot help.
 
-    Transient errors go through, and Airflow retries them. It also retries errors that
-    nobody foresaw. Messages of other libraries may quote records and settings, and Airflow
-    would print them as they are, so they are logged here, escaped, and go no further.
+    Transient errors pass through, and Airflow retries them, as it does unexpected errors. Messages of other libraries
+    may quote records and settings, and Airflow would print them unescaped, so they are logged here, escaped, and go
+    no further.
 
     Raises:
         AirflowFailException: the library raised an error that is not transient.

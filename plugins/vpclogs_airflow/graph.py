@@ -1,7 +1,7 @@
-"""The graph of every DAG here: plan, stage per batch, audit, publish, verdict.
+"""The task graph of every load: plan, stage per batch, audit, publish, verdict.
 
-Tasks hand each other references and counts, never rows. What is known of a run is in
-the ledger under its key, so a task that is retried or cleared goes on from there.
+Tasks pass references and counts, never rows. The state of a run is in the ledger under its key, so a task that is
+retried or cleared continues from there.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ def load(log_type: LogType, *, plan: Callable[..., XComArg], stage_with: Any = N
     staged = (stage_with or stage).expand(batch=batches)
     published = publish.override(outlets=[TABLES[log_type]])(log_type=log_type.value, run_key=RUN_KEY)
     staged >> audit(run_key=RUN_KEY) >> published >> verdict(run_key=RUN_KEY)
-    # audit runs whatever became of the batches; a run whose plan failed must not end green.
+    # audit runs after failed batches too, but a run whose plan failed must not end green
     batches >> published
     return published
 
 
 def reload_failed(log_type: LogType, failed: XComArg) -> None:
-    """Start a run of the partition DAG for each partition that failed here first, or is named otherwise."""
+    """Start a run of the partition DAG for each partition that newly failed or is named otherwise."""
     start_reloads.override(outlets=[FAILED_PARTITIONS[log_type]]).partial(log_type=log_type.value).expand(keys=failed)
 
 
 @task(task_id="plan", pool=POOL)
 def plan_hour(log_type: str, run_key: str, data_interval_end: datetime | None = None) -> list[dict[str, Any]]:
-    """List what is not loaded yet, up to the end of the hour or to now, and cut it into batches."""
+    """List the objects that are not loaded yet, up to the end of the hour or to now, and split them into batches."""
     with pipeline() as verbs:
         return verbs.plan(log_type, run_key=run_key, until=data_interval_end)
 
@@ -64,7 +64,7 @@ def plan_partition(
     partition_key: str | None = None,
     params: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """List the whole partition, loaded or not, and cut it into batches."""
+    """List the whole partition, loaded or not, and split it into batches."""
     with pipeline() as verbs:
         return verbs.plan_partition(log_type, chosen_key(partition_key, params or {}), run_key=run_key)
 
@@ -76,11 +76,11 @@ def stage(batch: dict[str, Any]) -> dict[str, Any]:
         return verbs.stage(batch)
 
 
-# all_done: a batch that failed must not hold back the partitions of the others, and a
-# reload may have no batch at all, when all objects of its partition are gone.
+# all_done: a failed batch must not hold back the partitions of other batches, and a reload may have no batch at all,
+# when all objects of its partition are gone.
 @task(trigger_rule="all_done")
 def audit(run_key: str) -> dict[str, Any]:
-    """Check what was staged, partition by partition."""
+    """Check the staged data, partition by partition."""
     with pipeline() as verbs:
         return verbs.audit(run_key)
 
@@ -94,25 +94,25 @@ def publish(log_type: str, run_key: str, outlet_events: Any = None) -> list[list
     return [result["newly_failed"]] if result["newly_failed"] else []
 
 
-# Mapped over one list or none: when nothing failed it is skipped without running, and
-# the asset gets no event. Run unmapped it would send one each hour, with or without keys.
+# Mapped over one list or none: if nothing failed it is skipped without running, and the asset gets no event.
+# Unmapped, it would send an event every hour, with or without keys.
 @task(map_index_template=FAILED_LABEL)
 def start_reloads(log_type: str, keys: list[str], outlet_events: Any = None) -> None:
-    """Name the newly failed partitions to the partition DAG, which starts a run for each."""
+    """Add the newly failed partitions to the asset of the partition DAG, which starts a run for each."""
     outlet_events[FAILED_PARTITIONS[LogType(log_type)]].add_partitions(keys)
 
 
 @task(retries=0)
 def verdict(run_key: str) -> dict[str, Any]:
-    """Fail the run if a partition is not published, naming each and why."""
+    """Fail the run if a partition is not published, naming each with its reason."""
     with pipeline() as verbs:
         return verbs.verdict(run_key)
 
 
 @contextmanager
 def pipeline() -> Iterator[Pipeline]:
-    """The library's verbs with this deployment's settings; its errors decide about retries."""
-    # Only a task that runs needs these: they load the data libraries and the AWS SDK.
+    """Provide the library's verbs with this deployment's settings. Its errors decide about retries."""
+    # Only running tasks need these imports: they load the data libraries and the AWS SDK.
     from vpclogs.pipeline import Pipeline
     from vpclogs.settings import load_settings
     from vpclogs_airflow.clients import client_for
@@ -122,10 +122,10 @@ def pipeline() -> Iterator[Pipeline]:
 
 
 def chosen_key(partition_key: str | None, params: Mapping[str, Any]) -> str:
-    """The partition of a run: its native key or, of a run started by hand, the form's.
+    """Return the partition of a run: its native key or, in a run triggered by hand, the form's.
 
     Raises:
-        InvalidPartition: neither is given, or both and they differ.
+        InvalidPartition: neither is given, or both are and they differ.
     """
     keys = {key.strip() for key in (partition_key, params.get("partition")) if key and key.strip()}
     if len(keys) != 1:

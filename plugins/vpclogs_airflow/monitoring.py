@@ -1,4 +1,4 @@
-"""The tasks of the monitors DAG: look, run the users' checks, tell, judge."""
+"""The tasks of the monitors DAG: monitors, SQL checks, notifications, verdict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["monitor"]
 
 
 def monitor() -> None:
-    """Tell whatever was found, also when one of the two could not look; then the run is red."""
+    """Notify of all findings, even if one of the two could not run; the run is then red."""
     looks = [watch(), check()]
     looks >> notify()
     looks >> verdict()
@@ -21,7 +21,7 @@ def monitor() -> None:
 
 @task(pool=POOL)
 def watch() -> dict[str, int]:
-    """Run the monitors, and keep what they find as alerts in the ledger."""
+    """Run the monitors, and keep their findings as alerts in the ledger."""
     from vpclogs.monitors.running import run
 
     with pipeline() as verbs:
@@ -39,7 +39,7 @@ def check() -> dict[str, int]:
 
 @task(trigger_rule="all_done")
 def notify() -> dict[str, int]:
-    """Tell each notifier of the settings what is new, still open for long, or over."""
+    """Send new, resolved and long open alerts to each notifier of the settings."""
     from vpclogs_airflow.notifying import tell_all
 
     with pipeline() as verbs:
@@ -48,7 +48,7 @@ def notify() -> dict[str, int]:
 
 @task(retries=0)
 def verdict() -> None:
-    """Fail the run if an error is open for which no run was red before, or not for long."""
+    """Fail the run if an error is open for which no run was red yet, or not recently."""
     from vpclogs.errors import AlertsOpen
     from vpclogs.monitors.telling import errors_for_run
 
@@ -59,7 +59,7 @@ def verdict() -> None:
 
 
 def counted(findings: Any) -> dict[str, int]:
-    """How many findings there are of each severity."""
+    """Return the number of findings of each severity."""
     counts: dict[str, int] = {}
     for finding in findings:
         counts[finding.severity.value] = counts.get(finding.severity.value, 0) + 1

@@ -1,6 +1,6 @@
-"""The reference of DAGs in docs/dags.md, made from the DAG files' docstrings.
+"""The reference of DAGs in docs/dags.md, from the DAG files' docstrings.
 
-``python -m vpclogs_airflow.reference dags docs/dags.md`` brings the page up to date.
+``python -m vpclogs_airflow.reference dags docs/dags.md`` updates the page.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _BEGIN, _END = "<!-- made from the DAG files: begin -->", "<!-- made from the DA
 
 
 def dags_reference(folder: Path) -> str:
-    """Markdown: a section per DAG file of `folder`, with what Airflow shows as the DAG's documentation."""
+    """Return Markdown: a section per DAG file of `folder`, with the documentation that Airflow shows."""
     return "\n\n".join(_section(file) for file in sorted(folder.glob("*.py")))
 
 
 def with_reference(page: str, folder: Path) -> str:
-    """The page with its reference replaced."""
+    """Return the page with its reference replaced."""
     before, rest = page.split(_BEGIN, 1)
     _, after = rest.split(_END, 1)
     return f"{before}{_BEGIN}\n\n{dags_reference(folder)}\n\n{_END}{after}"

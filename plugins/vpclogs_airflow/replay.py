@@ -1,4 +1,4 @@
-"""The graph of the replay DAGs: that of every DAG, with a plan and a stage that read the quarantine."""
+"""The graph of the replay DAGs: as every load, with a plan and a stage that read the quarantine."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PARAMS: Final = {
 
 
 def replay(log_type: LogType) -> None:
-    """Move what parses now; then start a run of the partition DAG for each partition that needs more."""
+    """Move the records that parse now; then start a run of the partition DAG for each partition that needs more."""
     published = load(log_type, plan=plan_replay, stage_with=stage_replay)
     reloads = find_reloads(log_type=log_type.value)
     published >> reloads
@@ -57,7 +57,7 @@ def plan_replay(log_type: str, run_key: str, params: Mapping[str, Any] | None = 
 
 @task(task_id="stage", map_index_template=BATCH_LABEL)
 def stage_replay(batch: dict[str, Any]) -> dict[str, Any]:
-    """Parse the records of one batch from the text that the quarantine has."""
+    """Parse the records of one batch from the text in the quarantine."""
     from vpclogs import replaying
 
     with pipeline() as verbs:
@@ -66,7 +66,7 @@ def stage_replay(batch: dict[str, Any]) -> dict[str, Any]:
 
 @task
 def find_reloads(log_type: str, params: Mapping[str, Any] | None = None) -> list[list[str]]:
-    """One list of the partitions that must be read from S3 again, or none."""
+    """Return one list of the partitions that must be read from S3 again, or none."""
     from vpclogs import replaying
 
     with pipeline() as verbs:
@@ -76,11 +76,11 @@ def find_reloads(log_type: str, params: Mapping[str, Any] | None = None) -> list
 
 
 def chosen(log_type: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The form's reason and partition, as the library takes them.
+    """Return the form's reason and partition as arguments of the library.
 
     Raises:
-        InvalidPartition: the partition is none.
-        VpcLogsError: the reason is no reason code.
+        InvalidPartition: the partition key is malformed.
+        VpcLogsError: the reason is not a reason code.
     """
     reason, key = ((params.get(name) or "").strip() or None for name in ("reason", "partition"))
     if reason is not None and reason not in REASONS:

@@ -1,4 +1,4 @@
-"""The tasks of the maintenance DAG: reconcile each log, tell others what is complete, then the upkeep steps."""
+"""The tasks of the maintenance DAG: reconcile each log, announce complete partitions, then the steps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PARAMS: Final = {
 
 
 def maintain() -> None:
-    """Reconcile, then one step after the other, whatever became of the one before; at the end judge them all."""
+    """Reconcile, then run each step regardless of the one before; at the end judge them all."""
     results = [reconciled(log_type) for log_type in LogType]
     steps = [upkeep.override(task_id=name)(name) for name in STEPS]
     results >> steps[0]
@@ -35,7 +35,7 @@ def maintain() -> None:
 
 
 def reconciled(log_type: LogType) -> XComArg:
-    """Reconcile a log, and tell others what came late and what is complete."""
+    """Reconcile a log, then start reloads of late partitions and announce complete ones."""
     result = reconcile.override(task_id=f"reconcile_{log_type}")(log_type=log_type.value, run_key=RUN_KEY)
     late = named.override(task_id=f"late_{log_type}")(result, "reload")
     failed = start_reloads.override(task_id=f"start_reloads_{log_type}", outlets=[FAILED_PARTITIONS[log_type]])
@@ -48,7 +48,7 @@ def reconciled(log_type: LogType) -> XComArg:
 
 @task(pool=POOL)
 def reconcile(log_type: str, run_key: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """List the last days again; hold S3, ledger and tables against each other; write certificates."""
+    """List the last days again, compare S3, ledger and tables, and write certificates."""
     from vpclogs.upkeep import reconciliation
 
     with pipeline() as verbs:
@@ -58,22 +58,22 @@ def reconcile(log_type: str, run_key: str, params: Mapping[str, Any] | None = No
 
 @task
 def named(result: Any, which: str) -> list[list[str]]:
-    """One list of keys, or none: what is mapped over none is skipped, and its asset gets no event."""
+    """Return one list of keys, or none: a task mapped over none is skipped, and its asset gets no event."""
     return [result[which]] if result[which] else []
 
 
 @task(map_index_template=FAILED_LABEL)
 def announce(log_type: str, keys: list[str], outlet_events: Any = None) -> None:
-    """Tell DAGs that wait for complete partitions. A repeated task tells them again."""
+    """Announce complete partitions to waiting DAGs. A repeated task announces them again."""
     outlet_events[COMPLETE_PARTITIONS[LogType(log_type)]].add_partitions(keys)
     with pipeline() as verbs:
         verbs.ledger.certificates.announced(LogType(log_type), keys)
 
 
-# all_done: what one step could not do must not keep the next from doing its part.
+# all_done: one failed step must not keep the next from running
 @task(trigger_rule="all_done")
 def upkeep(step: str) -> dict[str, Any]:
-    """One step of the upkeep."""
+    """Run one step of the maintenance."""
     from vpclogs.upkeep.steps import run_step
 
     with pipeline() as verbs:
@@ -91,7 +91,7 @@ def verdict(results: Any) -> None:
 
 
 def chosen_days(params: Mapping[str, Any], today: date) -> list[date] | None:
-    """The days that the form names; None if it names none."""
+    """Return the days that the form names, or None."""
     if not params.get("from"):
         return None
     first, last = (date.fromisoformat(params.get(name) or today.isoformat()) for name in ("from", "to"))
