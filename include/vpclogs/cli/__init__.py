@@ -1,8 +1,7 @@
 """The ``vpclogs`` command.
 
-Each command is a module of this package with ``register(commands)``: it adds a parser
-and sets ``run``, a function from the parsed arguments to the exit code. What is
-costly to import is imported inside ``run``, so that ``--help`` comes at once.
+Each command is a module of this package with ``register(commands)``: it adds a parser and sets ``run``, a function
+from the parsed arguments to the exit code. Slow imports are inside ``run``, so that ``--help`` is instant.
 """
 
 from __future__ import annotations
@@ -64,11 +63,11 @@ COMMANDS = (
     maintain,
     ledger,
 )
-"""The command modules, in the order of the help. A new command is one more module here."""
+"""The command modules, in the order of the help. To add a command, add its module here."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 if all is done, 1 if something failed, 2 for wrong usage."""
+    """Run one command. Return 0 for success, 1 if something failed, 2 for wrong usage."""
     with redirect_stderr(GuardedStream(NOTES)):
         return _run(make_parser().parse_args(argv))
 
@@ -79,7 +78,7 @@ def _run(arguments: argparse.Namespace) -> int:
             code: int = arguments.run(arguments)
         RESULTS.flush()
     except BrokenPipeError:
-        # Whoever read our output has seen enough (head, less). Python would complain at exit.
+        # The reader of the output has closed it (head, less). Python would print an error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), RESULTS.fileno())
         return 0
     except KeyboardInterrupt:
@@ -95,7 +94,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _complain_of(error: Exception, *, trace: bool) -> None:
-    """Print what failed, and where if that is wanted or if nobody foresaw it."""
+    """Print the error, with a stack trace if it was requested or the error is unexpected."""
     if trace or not outside(error):
         say(*trace_lines(error))
     if isinstance(error, VpcLogsError):

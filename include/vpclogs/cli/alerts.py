@@ -1,4 +1,4 @@
-"""``vpclogs alerts``: what the monitors have found."""
+"""``vpclogs alerts``: print the alerts of the monitors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def tell_finding(severity: Severity, key: str, message: str, *, when: str = "") -> None:
-    """What a monitor found, on two lines."""
+    """Print a monitor's finding on two lines."""
     tell(f"{severity:<8} {key}{when}", f"  {message}")
 
 

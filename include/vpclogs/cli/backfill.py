@@ -39,7 +39,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show the plan; then start the runs and follow them."""
+    """Print the plan; then start the runs and follow them."""
     from vpclogs.settings import load_settings
 
     settings = load_settings(arguments.config, os.environ)
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def positive_number(text: str) -> int:
-    """A positive number. argparse turns the ValueError into wrong usage."""
+    """Parse a positive number. argparse reports the ValueError as wrong usage."""
     if (count := int(text)) < 1:
         raise ValueError
     return count

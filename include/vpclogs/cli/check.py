@@ -1,4 +1,4 @@
-"""``vpclogs check``: try checks in SQL files."""
+"""``vpclogs check``: run SQL checks from files without keeping alerts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run each; one that cannot run stops no other."""
+    """Run each check; one that cannot run stops no other."""
     from vpclogs.querying import open_tables
     from vpclogs.settings import load_settings
     from vpclogs.sql_checks import check_files, read_check, run_check

@@ -1,4 +1,4 @@
-"""``vpclogs doctor``: is all there that a load needs, and what to do where not."""
+"""``vpclogs doctor``: check everything that a load needs, with advice for each failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the checks, a line each."""
+    """Run the checks and print a line for each."""
     from vpclogs.errors import ConfigError
     from vpclogs.settings import find_settings, load_settings
 
@@ -55,14 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class _Doctor:
-    """Prints a line per check, and remembers whether one failed."""
+    """Prints a line per check, and records whether one failed."""
 
     def __init__(self, *, traceback: bool) -> None:
         self._traceback = traceback
         self.failed = False
 
     def check(self, name: str, examine: Callable[[], str]) -> bool:
-        """Run one check; whether it is well."""
+        """Run one check. Return True if it passes."""
         try:
             self.say_ok(name, examine())
         except Exception as error:
@@ -73,10 +73,10 @@ class _Doctor:
         return True
 
     def say_ok(self, name: str, text: str) -> None:
-        """A check that is well."""
+        """Print a check that passed."""
         tell(f"OK    {name}: {text}")
 
     def say_failed(self, name: str, text: str, *more: str) -> None:
-        """A check that failed, and what to do."""
+        """Print a check that failed, with advice."""
         self.failed = True
         tell(f"FAIL  {name}: {text}", *(f"      {line}" for line in more))

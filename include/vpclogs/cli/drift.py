@@ -1,4 +1,4 @@
-"""``vpclogs drift``: what each source's formats have shown, and since when."""
+"""``vpclogs drift``: print the features seen in each source's records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the traits."""
+    """Print the features."""
     from vpclogs.ledger import Ledger
     from vpclogs.settings import load_settings
 

@@ -1,4 +1,4 @@
-"""``vpclogs ledger rebuild``: when the ledger was lost, or a backup of it is too old."""
+"""``vpclogs ledger rebuild``: rebuild a lost or outdated ledger."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Rebuild, and say what was added and what remains to be done."""
+    """Rebuild, then print the changes and the remaining steps."""
     from vpclogs.clients import client_for
     from vpclogs.pipeline import Pipeline
     from vpclogs.rebuilding import rebuild

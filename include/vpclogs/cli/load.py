@@ -1,4 +1,4 @@
-"""``vpclogs load``: the main job in this process, without Airflow."""
+"""``vpclogs load``: the load in this process, without Airflow."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Load; name every partition that was not published."""
+    """Load, naming every partition that was not published."""
     from vpclogs.settings import load_settings
 
     settings = load_settings(arguments.config, os.environ)
     options = wanted(arguments, settings)
-    # Imported after the options are known to be good: a mistake is told at once.
+    # Imported after the options are validated, so that a mistake is reported at once.
     from vpclogs.clients import client_for
     from vpclogs.pipeline import Pipeline, utc_now
 
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 def stage_all(
     ledger: Ledger, batches: Sequence[dict[str, Any]], run_key: str, stage: Callable[..., dict[str, Any]]
 ) -> None:
-    """Stage the batches of a run one after the other, and show how far that is."""
+    """Stage the batches of a run one after another, showing progress."""
     objects = ledger.manifests.latest(run_key).objects
     if not objects:
         return
@@ -78,7 +78,7 @@ def stage_all(
             try:
                 done = stage(batch, progress=advance)
             except (VpcLogsError, OSError) as error:
-                # The partitions of this batch fail their audit; those of the others go on.
+                # The partitions of this batch fail their audit; those of the others continue.
                 advance.complain(*error_lines(error, batch["label"]))
                 continue
             advance.batch(batch["label"], done)

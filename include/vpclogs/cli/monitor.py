@@ -1,4 +1,4 @@
-"""``vpclogs monitor``: run the monitors and the users' checks in this process, without Airflow."""
+"""``vpclogs monitor``: run the monitors and SQL checks in this process, without Airflow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what is found, errors first."""
+    """Print the findings, errors first."""
     from vpclogs.audits.finding import Severity
     from vpclogs.clients import client_for
     from vpclogs.monitors.checking import run_checks

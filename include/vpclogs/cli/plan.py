@@ -1,4 +1,4 @@
-"""``vpclogs plan``: what a load would do, without doing it."""
+"""``vpclogs plan``: a dry run of a load."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the partitions, and the work in all."""
+    """Print the partitions, and the total work."""
     from vpclogs.settings import load_settings
 
     settings = load_settings(arguments.config, os.environ)
     options = wanted(arguments, settings)
-    # Imported after the options are known to be good: a mistake is told at once.
+    # Imported after the options are validated, so that a mistake is reported at once.
     from vpclogs.batches import plan_batches
     from vpclogs.clients import client_for
     from vpclogs.pipeline import Pipeline

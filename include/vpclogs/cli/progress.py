@@ -1,4 +1,4 @@
-"""How far a load is: a bar on a terminal, a line per batch elsewhere."""
+"""Progress of a load: a bar on a terminal, a line per batch elsewhere."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["Advance", "progress"]
 
 
 class Advance:
-    """Called with the objects and records that are done; ``batch`` when a batch is."""
+    """Called with the number of objects and records done; ``batch`` when a batch is done."""
 
     def __init__(self, show: Callable[[int, int], None] | None, *, complain: Callable[..., None] = complain) -> None:
         self._show = show
         self.complain = complain
-        """Print what failed, above the bar if there is one."""
+        """Print a failure, above the bar if there is one."""
         self._objects = self._records = 0
 
     def __call__(self, objects: int, records: int) -> None:
@@ -28,14 +28,14 @@ class Advance:
             self._show(self._objects, self._records)
 
     def batch(self, label: str, done: Mapping[str, int]) -> None:
-        """A batch is staged."""
+        """Report a staged batch."""
         if self._show is None:
             say(f"staged {label}: {many(done['objects'], 'object')}, {done['rows']} rows, {done['refused']} refused")
 
 
 @contextmanager
 def progress(objects: int) -> Iterator[Advance]:
-    """Show the progress of staging so many objects on stderr."""
+    """Show the progress of staging this number of objects on stderr."""
     if not sys.stderr.isatty():
         yield Advance(None)
         return

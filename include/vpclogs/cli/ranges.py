@@ -1,4 +1,4 @@
-"""The options of plan, load and backfill: which log, which days, whose."""
+"""Shared options of plan, load and backfill: log type, days, account, region, source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["add_days", "add_log_type", "add_range", "day", "wanted"]
 
 
 def day(text: str) -> date:
-    """A day as an argument."""
+    """Parse a day argument."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -31,13 +31,13 @@ def add_log_type(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def add_range(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what of S3 is meant."""
+    """Add the options that select a part of S3."""
     add_days(parser)
     parser.add_argument("--source", metavar="NAME", help="only this source of the settings")
 
 
 def add_days(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say which partitions are meant, of all sources."""
+    """Add the options that select partitions, of all sources."""
     parser.set_defaults(source=None)
     add_log_type(parser, required=True)
     parser.add_argument("--from", required=True, type=day, metavar="DAY", dest="first", help="such as 2026-01-14")
@@ -47,10 +47,10 @@ def add_days(parser: argparse.ArgumentParser) -> None:
 
 
 def wanted(arguments: argparse.Namespace, settings: Settings) -> Mapping[str, Any]:
-    """Keyword arguments of `Pipeline.plan_days` and `Pipeline.survey_days`.
+    """Return keyword arguments for `Pipeline.plan_days` and `Pipeline.survey_days`.
 
     Raises:
-        UsageError: the options fit nothing in the settings.
+        UsageError: the options match nothing in the settings.
     """
     if arguments.last < arguments.first:
         raise UsageError(f"--to {arguments.last} is before --from {arguments.first}")

@@ -25,7 +25,7 @@ _DELETE = b"\x7f"
 
 @dataclass
 class Output:
-    """Where rows and refused records go, and how many have gone there. Refused ones may go nowhere."""
+    """The files of rows and refused records, with counts. Refused records may have no file."""
 
     rows_to: IO[bytes]
     rejects_to: IO[bytes] | None
@@ -52,7 +52,7 @@ class Output:
         self.rejects_to.write(_encode(values | {"detail": record.detail}) + b"\n")
 
     def take(self, other: Output) -> None:
-        """Append all that went to the files of another output."""
+        """Append the content of another output."""
         for source, target in ((other.rows_to, self.rows_to), (other.rejects_to, self.rejects_to)):
             if source is not None and target is not None:
                 source.seek(0)
@@ -62,17 +62,17 @@ class Output:
         self.reasons += other.reasons
 
     def close(self) -> None:
-        """Close the files. Temporary ones are then gone."""
+        """Close the files, deleting temporary ones."""
         for file in (self.rows_to, self.rejects_to):
             if file is not None:
                 file.close()
 
 
 class Report:
-    """Takes the events of a parse. Rows of a file that is still being judged wait in a temporary file."""
+    """Receives the events of a parse. Rows of a file that may still be refused wait in a temporary file."""
 
     def __init__(self, paths: Sequence[str], output: Output, limit: int | None) -> None:
-        # a file name that is not UTF-8 reaches us with unpaired surrogates, which JSON text cannot hold
+        # a file name that is not UTF-8 has unpaired surrogates, which JSON text cannot hold
         self._paths = [path.encode(errors="backslashreplace").decode() for path in paths]
         self._output = output
         self._limit = limit
@@ -82,13 +82,13 @@ class Report:
 
     @property
     def full(self) -> bool:
-        """Whether as many rows are written as were wanted."""
+        """True once the wanted number of rows is written."""
         return self._limit is not None and self._output.rows >= self._limit
 
     def add(self, parsed: Parsed) -> None:
         """Write rows and refused records, or keep them until their file is known to be good."""
         if self._limit is not None:
-            # Whoever wants to see N records does not want to wait for the end of a large file.
+            # With --limit, N records are wanted now, not at the end of a large file.
             self._output.add(parsed, self._paths, self._limit - self._output.rows)
         elif parsed.provisional:
             if self._held is None:
@@ -98,7 +98,7 @@ class Report:
             self._output.add(parsed, self._paths, None)
 
     def end(self, end: ObjectEnd) -> None:
-        """Settle what waited; name a file that did not load."""
+        """Write or drop the waiting records, and name a file that did not load."""
         if self._held is not None:
             if end.state is ObjectState.LOADED:
                 self._output.take(self._held)
@@ -119,7 +119,7 @@ class Report:
                 complain(f"{path}: not read, {end.detail}")
 
     def summary(self) -> int:
-        """Say the counts; the exit code."""
+        """Print the counts and return the exit code."""
         output = self._output
         refused = output.reasons.total()
         files = ", ".join(f"{count} {state}" for state, count in self._states.items()) or "none to its end"
@@ -135,7 +135,7 @@ class Report:
 
 
 def _json_rows(parsed: Parsed, paths: Sequence[str], limit: int | None) -> Iterator[bytes]:
-    """The rows as JSON lines, with the path and line of each; ``limit`` is how many at most."""
+    """Yield at most ``limit`` rows as JSON lines, with the path and line of each."""
     origins = zip(parsed.objects.tolist(), parsed.lines.tolist(), strict=True)
     for batch in parsed.rows.slice(0, limit).to_batches(max_chunksize=_ROWS_AT_A_TIME):
         for row in batch.to_pylist(maps_as_pydicts="strict"):
@@ -151,7 +151,7 @@ def _encode(value: Any) -> bytes:
 
 
 def _given(value: Any) -> Any:
-    """A struct without its null members; all else as it is."""
+    """Return a struct without its null members, any other value unchanged."""
     return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 

@@ -1,4 +1,4 @@
-"""Reloads of partitions: in Airflow, or in this process; what rerun, backfill and replay share."""
+"""Reloads of partitions, in Airflow or in this process: the common part of rerun, backfill and replay."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ += ["within_budget"]
 
 
 def parse_keys(keys: Sequence[str], log_type: LogType) -> list[Partition]:
-    """The partitions of the keys, each once, in the order given.
+    """Return the partitions of the keys, each once, in the given order.
 
     Raises:
-        UsageError: a key is none.
+        UsageError: a key is malformed.
     """
     try:
         return list(dict.fromkeys(Partition.parse(key, log_type) for key in keys))
@@ -37,10 +37,10 @@ def parse_keys(keys: Sequence[str], log_type: LogType) -> list[Partition]:
 
 
 def parse_budget(text: str | None) -> int | None:
-    """Bytes, from text such as ``2TB``.
+    """Return the bytes in text such as ``2TB``.
 
     Raises:
-        UsageError: it is no size.
+        UsageError: it is not a size.
     """
     from vpclogs.settings import size_in_bytes
 
@@ -51,7 +51,7 @@ def parse_budget(text: str | None) -> int | None:
 
 
 def airflow_runs(settings: Settings, log_type: LogType, *, note: str) -> PartitionRuns:
-    """The partition runs of the configured Airflow.
+    """Return the partition runs of the configured Airflow.
 
     Raises:
         ConfigError: none is configured, or there is no login for it.
@@ -67,9 +67,9 @@ def airflow_runs(settings: Settings, log_type: LogType, *, note: str) -> Partiti
 
 
 def follow(runs: PartitionRuns, keys: Sequence[str], *, at_once: int, wait: bool) -> int:
-    """Start a run per partition, so many at once, and tell of each; the number of failed ones.
+    """Start a run per partition, at most ``at_once`` at a time, report each, and return the number of failed ones.
 
-    Without ``wait`` it ends when all have started.
+    Without ``wait`` it returns when all have started.
     """
     failed = 0
     try:
@@ -85,7 +85,7 @@ def follow(runs: PartitionRuns, keys: Sequence[str], *, at_once: int, wait: bool
 
 
 def _tell(run: DagRun) -> bool:
-    """Whether the run failed."""
+    """Report a run. Return True if it failed."""
     from vpclogs.airflow_api import ACTIVE
 
     failed = run.state not in (*ACTIVE, "success")
@@ -97,7 +97,7 @@ def _tell(run: DagRun) -> bool:
 
 
 def reload_here(pipeline: Pipeline, partitions: Sequence[Partition], *, command: str) -> int:
-    """Reload the partitions one after the other in this process; the number of failed ones."""
+    """Reload the partitions one after another in this process; return the number of failed ones."""
     from vpclogs.cli.load import stage_all
 
     failed = 0
@@ -119,7 +119,7 @@ def reload_here(pipeline: Pipeline, partitions: Sequence[Partition], *, command:
 
 
 def show_plan(plan: BackfillPlan) -> None:
-    """The partitions on stdout, the cost in all on stderr."""
+    """Print the partitions on stdout, the total cost on stderr."""
     rows = [[one.partition.key, one.state, one.objects, one.pending, one.bytes] for one in plan.work]
     print_table(["partition", "state", "objects", "not loaded", "bytes"], rows)
     say(
@@ -132,7 +132,7 @@ def show_plan(plan: BackfillPlan) -> None:
 
 
 def within_budget(plan: BackfillPlan, settings: Settings, budget: int | None) -> bool:
-    """Whether the plan may be done; if not, says why."""
+    """Return True if the plan is within the budget; otherwise report the excess."""
     excess = plan.beyond(settings.limits, budget=budget)
     if excess:
         complain(f"not started: {excess}. Take fewer days, or allow so many bytes with --budget, such as --budget 2TB")
@@ -140,10 +140,10 @@ def within_budget(plan: BackfillPlan, settings: Settings, budget: int | None) ->
 
 
 def confirm(question: str, *, sure: bool) -> bool:
-    """Whether the person at the terminal says yes; ``sure`` if that was said in advance.
+    """Ask for confirmation on the terminal, unless ``sure``.
 
     Raises:
-        UsageError: there is nobody to ask.
+        UsageError: stdin is not a terminal.
     """
     if sure:
         return True

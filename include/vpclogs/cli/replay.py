@@ -1,4 +1,4 @@
-"""``vpclogs replay``: after a parser fix, what the quarantine holds moves to the tables as far as it parses now."""
+"""``vpclogs replay``: move quarantined records that parse after a parser fix to the tables."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Say what the quarantine holds; then replay it, and reload what that cannot mend."""
+    """Print the content of the quarantine; then replay it and reload the rest."""
     from vpclogs.reasons import REASONS
 
     log_type, reason = LogType(arguments.log_type), arguments.reason
@@ -97,7 +97,7 @@ def _plan_reloads(pipeline: Pipeline, partitions: Sequence[Partition]) -> Backfi
 
 
 def _replay(pipeline: Pipeline, log_type: LogType, reason: str | None, only: Partition | None) -> int:
-    """Whether it failed."""
+    """Replay the quarantine. Return 1 if it failed."""
     from vpclogs.cli.load import stage_all
     from vpclogs.replaying import plan_replay, stage_replay
 

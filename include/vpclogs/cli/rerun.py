@@ -1,4 +1,4 @@
-"""``vpclogs rerun``: rebuild partitions from S3, by runs of their DAG in Airflow."""
+"""``vpclogs rerun``: reload partitions from S3 through runs of their DAG in Airflow."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start the runs, or do the reloads."""
+    """Start the runs, or reload in this process."""
     log_type = LogType(arguments.log_type)
     partitions = parse_keys(arguments.keys, log_type)
     from vpclogs.settings import load_settings

@@ -1,4 +1,4 @@
-"""``vpclogs status``: what the ledger knows of the partitions."""
+"""``vpclogs status``: the partitions as recorded in the ledger."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the partitions; with ``--partition``, all that is known of one."""
+    """Print the partitions; with ``--partition``, all details of one."""
     log_types = [LogType(arguments.log_type)] if arguments.log_type else list(LogType)
     only = _partitions(arguments.partition, log_types)
     from vpclogs.ledger import Ledger
