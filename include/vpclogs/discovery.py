@@ -22,14 +22,18 @@ from vpclogs.layouts import (
     Placed,
     ScopeFolder,
     account_folders,
+    holds_account,
     is_organization,
+    is_other_log,
     parse_key,
     read_account_folder,
     read_scope_folder,
 )
+from vpclogs.left_out import LeftOut
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION, LogType
 from vpclogs.s3_failures import S3RequestError, patiently
+from vpclogs.unread import FolderTally, UnreadFolders
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 
     from vpclogs.sources import Source
 
-__all__ = ["LeftOut", "Listing", "ListingFailure", "discover", "left_out_scopes"]
+__all__ = ["Listing", "ListingFailure", "discover"]
 
 _ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}  # GLACIER_IR can be read at once
 
@@ -58,21 +62,6 @@ class ListingFailure:
     day: date | None = None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class LeftOut:
-    """A VPC (or, for flow logs, a region: no ``scope``) that the source's list of regions leaves out."""
-
-    source: str
-    account: str
-    region: str
-    scope: str
-
-    @property
-    def label(self) -> str:
-        """The place, for people."""
-        return " ".join(filter(None, [self.account, self.region, self.scope]))
-
-
 @dataclass(frozen=True, slots=True)
 class Listing:
     """All objects of the days, sorted by key; ``requests`` counts the pages asked for."""
@@ -81,6 +70,7 @@ class Listing:
     failures: tuple[ListingFailure, ...]
     requests: int
     left_out: tuple[LeftOut, ...] = ()
+    unread: UnreadFolders | None = None
 
 
 @dataclass(slots=True)
@@ -91,6 +81,7 @@ class _Visit:
     objects: list[LogObject] = field(default_factory=list)
     failures: list[ListingFailure] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    unread: FolderTally = field(default_factory=FolderTally)
     requests: int = 0
 
 
@@ -102,17 +93,6 @@ class _Step:
     account: str | None = None
     region: str | None = None
     day: date | None = None
-
-
-def left_out_scopes(source: Source, known_scopes: Mapping[tuple[str, str], str]) -> list[LeftOut]:
-    """Return the known VPCs of a DNS source's accounts that its list of regions leaves out, sorted."""
-    if source.log_type is not LogType.VPC_DNS:
-        return []
-    return sorted(
-        LeftOut(source.name, account, region, scope)
-        for (account, scope), region in known_scopes.items()
-        if region != UNKNOWN_REGION and source.covers_account(account) and not source.covers_region(region)
-    )
 
 
 def discover(
@@ -149,13 +129,15 @@ def discover(
             total.objects += visit.objects
             total.failures += visit.failures
             total.left_out += visit.left_out
+            total.unread.join(visit.unread)
             total.requests += visit.requests
     finally:
         pool.shutdown(cancel_futures=True)
     failures = sorted(total.failures, key=lambda f: (f.account or "", f.region or "", f.day or date.min, f.detail))
     # Servers differ in the order of their listings (UTF-8 bytes at AWS, by folder elsewhere).
     objects = sorted(total.objects, key=lambda o: o.key)
-    return Listing(tuple(objects), tuple(failures), total.requests, tuple(sorted(total.left_out)))
+    unread = total.unread.of(source.name)
+    return Listing(tuple(objects), tuple(failures), total.requests, tuple(sorted(total.left_out)), unread)
 
 
 def _attempt(step: _Step) -> _Visit:
@@ -199,10 +181,26 @@ class _Walk:
         """The accounts of one organization."""
         self._add_accounts(parent, self._folders(parent, visit), visit)
 
+    def logs(self, folder: AccountFolder, visit: _Visit) -> None:
+        """The folders of one account: that of the log, if it is there, and those that no log of AWS has."""
+        try:
+            names = list(self._folders(folder.parent, visit))
+        except S3RequestError as error:
+            if error.reason != "denied":
+                raise
+            names = [folder.path.removeprefix(folder.parent)]  # a reader of this log alone
+        for name in names:
+            if folder.parent + name == folder.path:
+                visit.next.append(_Step(partial(self.scopes, folder), folder.account))
+            elif not is_other_log(name):
+                visit.unread.add(folder.parent + name)
+
     def scopes(self, parent: AccountFolder, visit: _Visit) -> None:
         """The VPCs or regions of one account, and under each the wanted days."""
         for name in self._folders(parent.path, visit):
             folder = read_scope_folder(parent, name, self.source.log_type)
+            if folder is None or not (folder.region or folder.vpc):
+                visit.unread.add(parent.path + name)
             if folder is None:
                 continue
             region = folder.region or self.known_scopes.get((folder.account, folder.vpc))
@@ -224,10 +222,12 @@ class _Walk:
             folder = read_account_folder(parent, name, self.source.log_type)
             if folder is not None:
                 self._add_account(folder, visit)
+            elif not holds_account(name):
+                visit.unread.add(parent + name)
 
     def _add_account(self, folder: AccountFolder, visit: _Visit) -> None:
         if self.source.covers_account(folder.account) and self.account in (None, folder.account):
-            visit.next.append(_Step(partial(self.scopes, folder), folder.account))
+            visit.next.append(_Step(partial(self.logs, folder), folder.account))
 
     def _object(self, entry: ObjectTypeDef, folder: ScopeFolder, region: str | None, day: date) -> LogObject:
         placed = parse_key(entry["Key"], self.source.prefix, self.source.log_type)

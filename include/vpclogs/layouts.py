@@ -28,7 +28,9 @@ __all__ = [
     "ScopeFolder",
     "Stray",
     "account_folders",
+    "holds_account",
     "is_organization",
+    "is_other_log",
     "key_time",
     "parse_key",
     "read_account_folder",
@@ -38,6 +40,13 @@ __all__ = [
 ROOT = "AWSLogs/"
 
 _SERVICE = {LogType.VPC_DNS: "vpcdnsquerylogs", LogType.VPC_FLOW: "vpcflowlogs"}
+# The folders of other logs that AWS writes beside these, in small letters.
+_OTHER_LOGS = {
+    *("accesslogs", "bedrockmodelinvocationlogs", "cloudfront", "cloudtrail", "cloudtrail-aggregated"),
+    *("cloudtrail-digest", "cloudtrail-insight", "cloudtrail-networkactivity", "config", "elasticloadbalancing"),
+    *("globalaccelerator", "guardduty", "network-firewall", "redshift", "s3", "ssm", "verifiedaccess", "vpclattice"),
+    "waflogs",
+}
 _ORGANIZATION = re.compile(f"{ORGANIZATION}/")
 _ACCOUNT = re.compile(f"(?P<hive>aws-account-id=)?(?P<account>{ACCOUNT})/")
 _FLOW_SCOPE = {hive: re.compile(f"{'aws-region=' if hive else ''}(?P<region>{REGION})/") for hive in (False, True)}
@@ -114,6 +123,11 @@ class AccountFolder:
     account: str
     hive: bool
 
+    @property
+    def parent(self) -> str:
+        """The account's own folder, which holds this one."""
+        return self.path[: self.path.rindex("/", 0, -1) + 1]
+
 
 @dataclass(frozen=True, slots=True)
 class ScopeFolder:
@@ -187,6 +201,11 @@ def is_organization(folder: str) -> bool:
     return _ORGANIZATION.fullmatch(folder) is not None
 
 
+def holds_account(folder: str) -> bool:
+    """Return whether a folder name (with its slash) is that of an account, in either layout."""
+    return _ACCOUNT.fullmatch(folder) is not None
+
+
 def read_account_folder(parent: str, folder: str, log_type: LogType) -> AccountFolder | None:
     """The log's folder in the account that ``folder`` names below ``parent``, if it names one."""
     match = _ACCOUNT.fullmatch(folder)
@@ -197,6 +216,12 @@ def read_account_folder(parent: str, folder: str, log_type: LogType) -> AccountF
         return None  # AWS writes no Hive layout for this log
     service = ("aws-service=" if hive else "") + _SERVICE[log_type]
     return AccountFolder(f"{parent}{folder}{service}/", match["account"], hive)
+
+
+def is_other_log(folder: str) -> bool:
+    """Return whether a folder name (with its slash) in an account's folder is that of a log AWS writes there."""
+    name = folder.rstrip("/").removeprefix("aws-service=")
+    return name in _SERVICE.values() or name.lower() in _OTHER_LOGS
 
 
 def account_folders(parent: str, account: str, log_type: LogType) -> tuple[AccountFolder, ...]:

@@ -261,6 +261,7 @@ class Pipeline:
             mode=mode,
             listing_failures=found.failures,
             listed_until=found.listed_until(self.clock()),
+            unread=found.unread,
             object_ids=self.ledger.objects.record(found.objects, now=self.clock()),
             now=self.clock(),
         )

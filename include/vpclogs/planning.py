@@ -9,14 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from vpclogs.discovery import LeftOut, Listing, discover
+from vpclogs.discovery import Listing, discover
 from vpclogs.errors import VpcLogsError
 from vpclogs.fetching import NamedRegion, learn_region
 from vpclogs.ledger import Ledger
+from vpclogs.left_out import LeftOut
 from vpclogs.manifests import ListingFailure
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION
 from vpclogs.sources import Source
+from vpclogs.unread import UnreadFolders
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,7 +31,8 @@ class Survey:
     """``listed`` counts all objects seen, ``objects`` are those to load, with their regions; ``requests``
     counts the pages listed. ``vanished`` are the ledger's ids of objects that waited to be loaded and that
     S3 no longer lists. ``last_day`` is the last day that was listed, unless only a part of it was.
-    ``left_out`` are the places that the sources' lists of regions leave out."""
+    ``left_out`` are the places that the sources' lists of regions leave out, ``unread`` the folders
+    that no layout has."""
 
     objects: tuple[LogObject, ...]
     failures: tuple[ListingFailure, ...]
@@ -38,6 +41,7 @@ class Survey:
     vanished: tuple[int, ...] = ()
     last_day: date | None = None
     left_out: tuple[LeftOut, ...] = ()
+    unread: tuple[UnreadFolders, ...] = ()
 
     def listed_until(self, now: datetime) -> datetime | None:
         """Until when all that was delivered has been looked at; `now` is the time of the listing."""
@@ -76,6 +80,7 @@ def survey(
     failures: list[ListingFailure] = []
     vanished: list[int] = []
     left_out: set[LeftOut] = set()
+    unread: list[UnreadFolders] = []
     listed = requests = 0
     known = ledger.objects.known_scopes()
     for source in sources:
@@ -93,6 +98,7 @@ def survey(
             waiting = ledger.objects.unsettled(source.name, days(source), account=account, region=region)
             vanished += [row.id for row in waiting if row.identity not in seen]
         requests += listing.requests
+        unread += [listing.unread] if listing.unread else []
         found = _with_regions(listing.objects, client, ledger, requester_pays=source.requester_pays, threads=threads)
         wanted = [o for o in found if source.covers_region(o.region or "") or o.region == UNKNOWN_REGION]
         kept = {(o.account, o.scope) for o in wanted}
@@ -107,7 +113,7 @@ def survey(
     if all_sources and account is None and region is None:
         last_day = max((day for source in sources for day in days(source)), default=None)
     found_all = Survey(tuple(objects), tuple(failures), listed, requests, tuple(vanished), last_day)
-    return replace(found_all, left_out=tuple(sorted(left_out)))
+    return replace(found_all, left_out=tuple(sorted(left_out)), unread=tuple(unread))
 
 
 def _with_regions(

@@ -17,12 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from vpclogs.cli.terminal import many, shortened_list
 from vpclogs.clients import client_for
-from vpclogs.discovery import LeftOut, discover, left_out_scopes
+from vpclogs.discovery import discover
 from vpclogs.errors import VpcLogsError
 from vpclogs.fetching import fetch
 from vpclogs.layouts import ROOT
 from vpclogs.ledger import Ledger
 from vpclogs.ledger.database import Database
+from vpclogs.left_out import LeftOut, left_out_scopes
 from vpclogs.parsing import ObjectEnd, ObjectState, parse
 from vpclogs.pipeline import utc_now
 from vpclogs.reasons import REASONS

@@ -62,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"left out by the sources' lists of regions: "
             f"{shortened_list([f'{one.label} (source {one.source})' for one in found.left_out])}"
         )
+    for one in found.unread:
+        say(f"not understood, so nothing below is listed (source {one.source}): {one.label}")
     for failure in found.failures:
         complain(f"{failure.label}: {failure.detail}")
     return 1 if found.failures else 0

@@ -61,6 +61,9 @@ def run(arguments: argparse.Namespace) -> int:
     for status in found:
         if status.state == "failed":
             say(f"{status.partition.log_type} {status.partition.key} failed: {status.detail}")
+    for log_type in log_types:
+        for one in ledger.watching.unread(log_type):
+            say(f"{log_type}: not understood, so nothing below is listed (source {one.source}): {one.label}")
     if not found:
         say("no partition has failed" if arguments.failed else "the ledger has no partitions yet")
     return 0

@@ -18,6 +18,7 @@ from vpclogs.ledger.tables import manifest_objects, manifests, objects, staged_b
 from vpclogs.manifests import ListingFailure, Manifest, Mode, manifest_hash
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType
+from vpclogs.unread import UnreadFolders
 
 __all__ = ["ManifestBook"]
 
@@ -39,6 +40,7 @@ class ManifestBook:
         object_ids: Mapping[str, int],
         now: datetime,
         listed_until: datetime | None = None,
+        unread: Sequence[UnreadFolders] = (),
     ) -> Manifest:
         """Write a manifest once. Every later task of the run reads this list and no other.
 
@@ -56,6 +58,7 @@ class ManifestBook:
             "batches": len(batches),
             "listing_failures": [asdict(failure) for failure in listing_failures],
             "listed_until": listed_until,
+            "unread_folders": [asdict(one) for one in unread],
         }
         with self._database.write() as connection:
             key = connection.execute(insert(manifests).values(values)).inserted_primary_key

@@ -112,6 +112,7 @@ manifests = Table(
     Column("listing_failures", JSON, nullable=False),
     # all objects delivered before this time were listed, except the failures; null after a partial listing
     Column("listed_until", UtcDateTime),
+    Column("unread_folders", JSON),  # see vpclogs.unread; null in manifests of versions that did not count them
     Column("audit", JSON),  # {"passed": [key], "failed": [[key, why]]}
     Column("outcome", JSON),  # the return value of publish
     Column("cleaned_at", UtcDateTime),  # from then on staged files may be gone, so it cannot be published

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import Row, func, select
@@ -13,6 +13,7 @@ from vpclogs.ledger.database import Database
 from vpclogs.ledger.tables import manifests, objects, partitions
 from vpclogs.manifests import ListingFailure, Mode
 from vpclogs.partitions import LogType, Partition
+from vpclogs.unread import UnreadFolders
 
 __all__ = ["Look", "WatchBook"]
 
@@ -27,6 +28,7 @@ class Look:
     at: datetime
     until: datetime
     failures: tuple[ListingFailure, ...]
+    unread: tuple[UnreadFolders, ...] = ()
 
 
 class WatchBook:
@@ -37,7 +39,7 @@ class WatchBook:
 
     def looks(self, log_type: LogType, *, since: datetime, limit: int = 200) -> list[Look]:
         """Return the newest complete listings of a log type, oldest first."""
-        columns = (manifests.c.created_at, manifests.c.listed_until, manifests.c.listing_failures)
+        columns = [manifests.c[name] for name in ("created_at", "listed_until", "listing_failures", "unread_folders")]
         query = (
             select(*columns)
             .where(
@@ -52,9 +54,21 @@ class WatchBook:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return [
-            Look(row.created_at, row.listed_until, tuple(ListingFailure(**one) for one in row.listing_failures))
+            Look(
+                row.created_at,
+                row.listed_until,
+                tuple(ListingFailure(**one) for one in row.listing_failures),
+                tuple(
+                    UnreadFolders(one["source"], one["count"], tuple(one["names"])) for one in row.unread_folders or ()
+                ),
+            )
             for row in reversed(rows)
         ]
+
+    def unread(self, log_type: LogType) -> tuple[UnreadFolders, ...]:
+        """Return the folders that the newest listing of all of a log type did not understand."""
+        looks = self.looks(log_type, since=datetime.min.replace(tzinfo=UTC), limit=1)
+        return looks[-1].unread if looks else ()
 
     def waiting(self, *, since: date) -> list[Row[Any]]:
         """Return counts of objects that are listed but not settled, by source, account, region, scope and day."""

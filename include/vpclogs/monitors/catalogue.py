@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from vpclogs.audits.finding import Severity
-from vpclogs.monitors.coverage import uncovered_accounts, uncovered_regions
+from vpclogs.monitors.coverage import uncovered_accounts, uncovered_regions, unread_folders
 from vpclogs.monitors.drift import drifts
 from vpclogs.monitors.freshness import missing_runs, stale_places
 from vpclogs.monitors.lag import lags
@@ -139,6 +139,16 @@ MONITORS: Final = (
         "be the reason.",
         action="Nothing tonight. Compare the region with the one that the account's console shows for the VPC. Add it "
         "to the source's `regions`, then backfill; or use `all` with a `deny` list of those you do not want.",
+    ),
+    Monitor(
+        "unread_folders",
+        Severity.WARNING,
+        unread_folders,
+        finds="A folder in the bucket has a name that the layouts of AWS do not have: below `AWSLogs/` it is no "
+        "account, below an account no log of AWS, below the log no region or VPC.",
+        why="Nothing below it is listed. It may hold logs of a form that this version does not know.",
+        action="Nothing tonight. List the folder: logs from AWS need a newer version of vpclogs, or a source with "
+        "another `prefix`; anything else can be moved out of `AWSLogs/`. `ignore: [unread_folders/SOURCE]` accepts it.",
     ),
     Monitor(
         "failed_monitors",

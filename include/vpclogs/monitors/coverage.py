@@ -17,7 +17,7 @@ from vpclogs.sources import AccountFilter, Source
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["find_uncovered", "uncovered_accounts", "uncovered_regions"]
+__all__ = ["find_uncovered", "uncovered_accounts", "uncovered_regions", "unread_folders"]
 
 _EXAMPLES = 5  # VPCs that one message names
 
@@ -73,6 +73,17 @@ def uncovered_regions(scene: Scene) -> Iterator[Sighting]:
             f"query logs are not listed: {', '.join(names[:_EXAMPLES])}{more}; add the region, or "
             f"list all and deny this one",
         )
+
+
+def unread_folders(scene: Scene) -> Iterator[Sighting]:
+    """Return one for each source whose newest listing found folders that no layout has."""
+    newest = [looks[-1] for looks in scene.looks.values() if looks]
+    for one in (one for look in newest for one in look.unread):
+        if one.source in scene.sources:
+            place = Place(scene.sources[one.source].log_type, one.source)
+            yield Sighting(
+                place, f"{place.label}: not understood, so nothing below is loaded: {one.label}", example=one.names[0]
+            )
 
 
 def _by_account(source: Source, objects: Sequence[LogObject]) -> Iterator[Uncovered]:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from vpclogs.audits.case import OTHER_LOGS
-from vpclogs.discovery import LeftOut, left_out_scopes
 from vpclogs.layouts import key_time
 from vpclogs.ledger import Ledger
+from vpclogs.left_out import LeftOut, left_out_scopes
 from vpclogs.monitors.coverage import find_uncovered
 from vpclogs.monitors.drift import traits_in
 from vpclogs.monitors.grid import HOUR, Grid, floor_hour

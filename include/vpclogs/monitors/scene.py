@@ -8,8 +8,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from vpclogs.discovery import LeftOut
 from vpclogs.ledger.watching import Look
+from vpclogs.left_out import LeftOut
 from vpclogs.monitors.grid import Grid
 from vpclogs.monitors.places import Place
 from vpclogs.partitions import LogType, Partition

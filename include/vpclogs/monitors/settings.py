@@ -26,6 +26,7 @@ MONITOR_NAMES = (
     "schema_drift",
     "uncovered_accounts",
     "uncovered_regions",
+    "unread_folders",
     "failed_monitors",
     "broken_checks",
 )

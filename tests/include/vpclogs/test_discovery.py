@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, date
 from typing import TYPE_CHECKING
 
+import botocore.session
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
-from demo.seaweed import Seaweed
+from demo.seaweed import READER, Seaweed
 from tests.fault_proxy import FaultProxy
 from vpclogs.discovery import Listing, discover
 from vpclogs.partitions import LogType
@@ -111,8 +114,8 @@ def test_asks_for_computed_prefixes_only(
     listing = discover(through, dns(bucket), [DAY])
 
     assert len(listing.objects) == 1
-    assert listing.requests == len(proxy.requests) == 3  # accounts, VPCs, one day
-    assert f"prefix=AWSLogs/{A}/vpcdnsquerylogs/{V1}/2023/02/15/" in proxy.requests[2]
+    assert listing.requests == len(proxy.requests) == 4  # accounts, logs, VPCs, one day
+    assert f"prefix=AWSLogs/{A}/vpcdnsquerylogs/{V1}/2023/02/15/" in proxy.requests[3]
 
 
 def test_reads_all_pages(
@@ -125,7 +128,7 @@ def test_reads_all_pages(
     listing = discover(through, dns(bucket), [DAY])
 
     assert keys(listing) == [dns_key(A, V1, DAY, number) for number in range(7)]
-    assert listing.requests == 2 + 3
+    assert listing.requests == 3 + 3
 
 
 def test_accounts_and_regions_are_narrowed_by_source_and_by_call(
@@ -301,4 +304,80 @@ def test_requester_pays_is_said_in_every_request(through: S3Client, bucket: str,
 
     discover(through, dns(bucket, requester_pays=True), [DAY])
 
-    assert said == [b"requester"] * 3
+    assert said == [b"requester"] * 4
+
+
+REGIONS = sorted(
+    {
+        region
+        for session in [botocore.session.get_session()]
+        for partition in session.get_available_partitions()
+        for service in ("ec2", "s3", "sts")
+        for region in session.get_available_regions(service, partition)
+    }
+)
+
+
+def test_every_region_that_botocore_knows_is_listed(s3: S3Client, bucket: str, put: Callable[..., None]) -> None:
+    put(*(f"AWSLogs/{A}/vpcflowlogs/{one}/2023/02/15/{flow_file(A, one, DAY)}" for one in REGIONS))
+
+    listing = discover(s3, flow(bucket), [DAY])
+
+    assert [found.region for found in listing.objects] == REGIONS
+    assert {found.problem for found in listing.objects} == {None}
+    assert listing.unread is None
+
+
+@pytest.mark.parametrize("hive", [False, True], ids=["plain", "Hive"])
+def test_folders_that_no_layout_has_are_counted_and_named(
+    hive: bool, s3: S3Client, bucket: str, put: Callable[..., None]
+) -> None:
+    account, service = (f"aws-account-id={A}", "aws-service=") if hive else (A, "")
+    strange = [
+        "AWSLogs/notes/",
+        f"AWSLogs/{account}/{service}vpcflowlogs2/",
+        f"AWSLogs/{account}/{service}vpcflowlogs/moon/",
+        f"AWSLogs/{account}/{service}vpcflowlogs/\u202eeu-central-1/",
+        f"AWSLogs/{account}/{service}vpcflowlogs/{'x' * 300}/",
+        "AWSLogs/o-a1b2c3d4e5/12345678901/",
+    ]
+    known = [f"AWSLogs/{account}/{service}{name}/" for name in ("CloudTrail", "WAFLogs", "vpcdnsquerylogs")]
+    put(*(f"{folder}2023/02/15/x" for folder in [*strange, *known]))
+
+    listing = discover(s3, flow(bucket), [DAY])
+
+    assert listing.unread is not None
+    assert listing.unread.count == len(strange)
+    assert set(listing.unread.names) == {name.replace("\u202e", "\\u202e") for name in strange}
+
+
+def test_many_strange_folders_are_all_counted_and_some_named(
+    s3: S3Client, bucket: str, put: Callable[..., None]
+) -> None:
+    put(*(f"AWSLogs/{A}/vpcflowlogs/moon{number:02}/x" for number in range(30)))
+
+    listing = discover(s3, flow(bucket), [DAY])
+
+    assert listing.unread is not None
+    assert (listing.unread.count, len(listing.unread.names)) == (30, 20)
+    assert listing.unread.label.endswith("moon19/ and 10 more")
+
+
+def test_a_reader_of_this_log_alone_needs_no_other_folder(
+    s3: S3Client, reader: S3Client, bucket: str, put: Callable[..., None]
+) -> None:
+    put(dns_key(A, V1, DAY))
+    statement = {
+        "Effect": "Deny",
+        "Principal": {"AWS": f"arn:aws:iam::000000000000:user/{READER}"},
+        "Action": ["s3:ListBucket"],
+        "Resource": [f"arn:aws:s3:::{bucket}"],
+        "Condition": {"StringEquals": {"s3:prefix": f"AWSLogs/{A}/"}},
+    }
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        reader.list_objects_v2(Bucket=bucket, Prefix=f"AWSLogs/{A}/", Delimiter="/")
+    listing = discover(reader, dns(bucket), [DAY])
+
+    assert (keys(listing), listing.failures) == ([dns_key(A, V1, DAY)], ())
