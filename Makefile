@@ -6,11 +6,12 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 TESTS ?=
 LOCK_FLAGS ?=
+SBOM ?= var/sbom.json
 
 # Nothing is written to the home folder, and no Airflow but this one is meant.
 export AIRFLOW_HOME := $(CURDIR)/var/airflow
 
-.PHONY: help setup demo demo-down test test-all lint lock bench
+.PHONY: help setup demo demo-down test test-all lint lock sbom bench
 
 help: ## show this list
 	@printf 'vpclogs: VPC DNS and flow logs from S3 to an audited Iceberg table, in your own Airflow\n\n'
@@ -45,6 +46,12 @@ lock: setup ## compile requirements*.in to requirements*.txt (LOCK_FLAGS=--upgra
 	@$(COMPILE) $(LOCK_FLAGS) requirements.in --output-file requirements.txt
 	@$(COMPILE) $(LOCK_FLAGS) requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt
 	@$(COMPILE) $(LOCK_FLAGS) requirements-bench.in --output-file requirements-bench.txt
+
+sbom: setup ## list the packages of requirements.txt, with hashes, as CycloneDX: var/sbom.json
+	@mkdir -p $(dir $(SBOM))
+	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml \
+		--output-reproducible --output-file $(SBOM)
+	@echo $(SBOM)
 
 bench: setup var/bench/venv ## compare speed and memory with other tools; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks $(BENCH_FLAGS)

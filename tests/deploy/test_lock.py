@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parents[2]
+from tests.deploy.locks import ROOT, locked
+
 LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-bench.txt"]
-
-
-def locked(name: str) -> dict[str, tuple[Requirement, list[str]]]:
-    """Return what a lock pins: package → requirement and sha256 hashes. Markers may pin a package more than once."""
-    pins = {}
-    for entry in re.split(r"\n(?=\S)", (ROOT / name).read_text()):
-        lines = [line.strip(" \\") for line in entry.splitlines()]
-        lines = [line for line in lines if line and not line.startswith("#")]
-        if lines:
-            requirement = Requirement(lines[0])
-            pins[f"{requirement.name};{requirement.marker or ''}"] = (requirement, lines[1:])
-    return pins
 
 
 def wanted(name: str) -> list[Requirement]:
