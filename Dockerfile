@@ -16,4 +16,4 @@ COPY --chown=airflow:0 dags /opt/airflow/dags
 COPY --chown=airflow:0 plugins/vpclogs_plugin.py /opt/airflow/plugins/vpclogs_plugin.py
 WORKDIR /opt/airflow
 # New volumes take their owner from these folders.
-RUN mkdir -p state/logs warehouse
+RUN mkdir -p logs passwords warehouse && chmod 700 passwords

@@ -65,6 +65,17 @@ class Postgres:
                 cursor.execute(f'CREATE DATABASE "{database}"')
         return f"postgresql+psycopg2://vpclogs:{_PASSWORD}@127.0.0.1:{self.port}/{database}"
 
+    def run_script(self, script: Path, environment: dict[str, str]) -> None:
+        """Run a file of SQL with psql, as the superuser, in the database ``postgres``.
+
+        Raises:
+            AssertionError: a statement failed.
+        """
+        command = [str(self._binaries / "psql"), "--no-psqlrc", "--set=ON_ERROR_STOP=1", self._dsn("postgres")]
+        text = script.read_text()
+        done = subprocess.run(command, env=environment, input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{script.name} failed: {done.stderr}"
+
     @property
     def _as_user(self) -> dict[str, Any]:
         return {"user": self._user, "cwd": "/"} if self._user else {}
