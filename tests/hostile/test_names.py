@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
 
 from tests.include.vpclogs.cli.conftest import deploy, keys
-from tests.pipelines import dns_key, event, flow_key, make_pipeline, put_lines, run_hour
+from tests.pipelines import dns_key, event, flow_key, make_pipeline, put_lines, rows, run_hour
+from vpclogs.errors import PartitionsFailed
 from vpclogs.monitors.finding import MonitorFinding
 from vpclogs.monitors.running import run
-from vpclogs.partitions import LogType
+from vpclogs.partitions import UNKNOWN_REGION, LogType
 from vpclogs.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from demo.seaweed import Seaweed
 
-ACCOUNT = "123456789012"
+ACCOUNT, OTHER = "123456789012", "222222222222"
 FORGED = "moon\x1b[2K\nvpclogs: published 5 partitions"
 
 
@@ -55,3 +61,87 @@ def test_a_monitor_names_the_folders_of_the_newest_listing(s3: Any, bucket, tmp_
 
 def unread(pipeline: Pipeline) -> list[MonitorFinding]:
     return [one for one in run(pipeline).findings if one.monitor == "unread_folders"]
+
+
+def below(key: str) -> str:
+    """Return what a key has below the account's folder."""
+    return key.removeprefix(f"AWSLogs/{ACCOUNT}/")
+
+
+DNS, FLOW = below(dns_key("2100")), below(flow_key("2100"))
+ODD_KEYS = {
+    "a folder of 150 characters for a VPC": f"vpcdnsquerylogs/{'x' * 150}/2022/10/07/{'x' * 150}.log.gz",
+    "a VPC id of 150 digits": below(dns_key("2100", vpc="vpc-" + "a" * 150)),
+    "a VPC id of 65 digits": below(dns_key("2100", vpc="vpc-" + "a" * 65)),
+    "escape sequences and line breaks": DNS + "\x1b[2K\r\n\t\x7f",
+    "a bidirectional override": DNS + "\u202e",
+    "a character beyond the BMP": DNS + "\U0001f4a3",
+    "quotes and templates": DNS + "'\";--${x}{{y}}%s%(a)s",
+    "a long file name": DNS + "y" * 150,
+    "a flow log id of 150 digits": FLOW.replace("fl-1234abcd", "fl-" + "b" * 150),
+    "digits of another script": FLOW.replace("2022/10/07/", "2022/10/07/\u0662\u0663/"),
+}
+ODD_REGIONS = (
+    "",
+    "eu",
+    "eu-" + "a" * 300 + "-1",
+    "eu-west-1\0",
+    "\ud800",
+    "../../x",
+    "EU-WEST-1",
+    "eu-west-1\n",
+    5,
+    ["x"],
+)
+FLOW_LINES = (
+    b"version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action "
+    b"log-status",
+    b"2 123456789012 eni-1 10.0.0.1 10.0.0.2 1 2 6 1 40 1665176340 1665176399 ACCEPT OK",
+)
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a new ledger."""
+    if request.param == "SQLite":
+        return f"sqlite:///{tmp_path}/ledger.db"
+    return str(request.getfixturevalue("postgres").create(f"names_{uuid4().hex}"))
+
+
+def test_odd_keys_are_refused_one_by_one(ledger, s3: Any, bucket, tmp_path):
+    odd = {f"AWSLogs/{OTHER}/{key.replace(ACCOUNT, OTHER)}": key for key in ODD_KEYS.values()}
+    for key in odd:
+        put_lines(s3, bucket, key, [event(account_id=OTHER)] if "vpcdns" in key else FLOW_LINES)
+    longest = dns_key("2110", account=OTHER, vpc="vpc-" + "a" * 64)
+    for key in (dns_key("2105"), longest):
+        put_lines(s3, bucket, key, [event(account_id=key.split("/")[1])])
+    put_lines(s3, bucket, flow_key("2105"), FLOW_LINES)
+    pipeline = make_pipeline(tmp_path, bucket, s3, ledger=ledger)
+
+    done = [run_hour(pipeline, str(kind), kind) for kind in LogType]
+    report = run(pipeline)
+
+    assert [one["rows"] for one in done] == [2, 1]
+    refused = rows(pipeline, "quarantine", "reason", "p_source_key")
+    assert {row["p_source_key"]: row["reason"] for row in refused} == dict.fromkeys(odd, "key_layout")
+    assert not [one for one in report.findings if one.monitor == "failed_monitors"]
+    assert [status.state for kind in LogType for status in pipeline.ledger.partitions.status(kind)] == ["published"] * 5
+
+
+def test_odd_regions_in_records_harm_no_other_account(ledger, s3: Any, bucket, tmp_path):
+    for number, region in enumerate(ODD_REGIONS):
+        vpc = f"vpc-{number:08x}"
+        lines = [event(account_id=OTHER, vpc_id=vpc, region=region)]
+        put_lines(s3, bucket, dns_key("2110", account=OTHER, vpc=vpc), lines)
+    put_lines(s3, bucket, dns_key("2105"), [event()])
+    pipeline = make_pipeline(tmp_path, bucket, s3, ledger=ledger)
+
+    with suppress(PartitionsFailed):
+        run_hour(pipeline, "run")
+
+    known = pipeline.ledger.objects.known_scopes()
+    assert set(known) <= {(ACCOUNT, "vpc-c26c48ba")}
+    found = rows(pipeline, "vpc_dns", "p_account", "p_region")
+    assert [row["p_region"] for row in found if row["p_account"] == ACCOUNT] == ["us-west-2"]
+    assert {row["p_region"] for row in found} <= {"us-west-2", UNKNOWN_REGION}
+    assert not [one for one in run(pipeline).findings if one.monitor == "failed_monitors"]
