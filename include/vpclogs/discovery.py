@@ -8,7 +8,7 @@ the bucket. What cannot be listed is a `ListingFailure` and stops nothing else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date
@@ -64,13 +64,17 @@ class ListingFailure:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All objects of the days, sorted by key; ``requests`` counts the pages asked for."""
+    """All objects of the days, sorted by key; ``requests`` counts the pages asked for.
+
+    ``organizations`` are the folders of organizations that were seen, read or not.
+    """
 
     objects: tuple[LogObject, ...]
     failures: tuple[ListingFailure, ...]
     requests: int
     left_out: tuple[LeftOut, ...] = ()
     unread: UnreadFolders | None = None
+    organizations: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -82,6 +86,7 @@ class _Visit:
     failures: list[ListingFailure] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     unread: FolderTally = field(default_factory=FolderTally)
+    organizations: list[str] = field(default_factory=list)
     requests: int = 0
 
 
@@ -130,14 +135,20 @@ def discover(
             total.failures += visit.failures
             total.left_out += visit.left_out
             total.unread.join(visit.unread)
+            total.organizations += visit.organizations
             total.requests += visit.requests
     finally:
         pool.shutdown(cancel_futures=True)
     failures = sorted(total.failures, key=lambda f: (f.account or "", f.region or "", f.day or date.min, f.detail))
-    # Servers differ in the order of their listings (UTF-8 bytes at AWS, by folder elsewhere).
-    objects = sorted(total.objects, key=lambda o: o.key)
-    unread = total.unread.of(source.name)
-    return Listing(tuple(objects), tuple(failures), total.requests, tuple(sorted(total.left_out)), unread)
+    return Listing(
+        # Servers differ in the order of their listings (UTF-8 bytes at AWS, by folder elsewhere).
+        objects=tuple(sorted(total.objects, key=lambda o: o.key)),
+        failures=tuple(failures),
+        requests=total.requests,
+        left_out=tuple(sorted(total.left_out)),
+        unread=total.unread.of(source.name),
+        organizations=tuple(sorted(total.organizations)),
+    )
 
 
 def _attempt(step: _Step) -> _Visit:
@@ -161,25 +172,31 @@ class _Walk:
     sleep: Callable[[float], None]
 
     def root(self, visit: _Visit) -> None:
-        """Organizations and accounts; if they may not be listed, the accounts that we know by name."""
+        """Organizations and accounts; if they may not be listed, those that we know by name."""
         parent = self.source.prefix + ROOT
         try:
             folders = list(self._folders(parent, visit))
         except S3RequestError as error:
-            known = [self.account] if self.account else self.source.account_list
-            if error.reason != "denied" or known is None:
+            if error.reason != "denied" or (self._known_accounts is None and self.source.organization is None):
                 raise
-            for account in known:
-                for folder in account_folders(parent, account, self.source.log_type):
-                    self._add_account(folder, visit)
-            return
+            self._add_known_accounts(parent, visit)
+            folders = [f"{self.source.organization}/"] if self.source.organization else []
         self._add_accounts(parent, (name for name in folders if not is_organization(name)), visit)
         for name in filter(is_organization, folders):
-            visit.next.append(_Step(partial(self.organization, parent + name)))
+            visit.organizations.append(name.rstrip("/"))
+            if self.source.covers_organization(name.rstrip("/")):
+                visit.next.append(_Step(partial(self.organization, parent + name)))
 
     def organization(self, parent: str, visit: _Visit) -> None:
         """The accounts of one organization."""
-        self._add_accounts(parent, self._folders(parent, visit), visit)
+        try:
+            folders = list(self._folders(parent, visit))
+        except S3RequestError as error:
+            if error.reason != "denied" or self._known_accounts is None:
+                raise
+            self._add_known_accounts(parent, visit)
+            return
+        self._add_accounts(parent, folders, visit)
 
     def logs(self, folder: AccountFolder, visit: _Visit) -> None:
         """The folders of one account: that of the log, if it is there, and those that no log of AWS has."""
@@ -217,7 +234,16 @@ class _Walk:
                 if entry["Size"] > 0 or not entry["Key"].endswith("/"):  # consoles make empty "folders"
                     visit.objects.append(self._object(entry, folder, region, day))
 
-    def _add_accounts(self, parent: str, names: Iterator[str], visit: _Visit) -> None:
+    @property
+    def _known_accounts(self) -> Sequence[str] | None:
+        return [self.account] if self.account else self.source.account_list
+
+    def _add_known_accounts(self, parent: str, visit: _Visit) -> None:
+        for account in self._known_accounts or ():
+            for folder in account_folders(parent, account, self.source.log_type):
+                self._add_account(folder, visit)
+
+    def _add_accounts(self, parent: str, names: Iterable[str], visit: _Visit) -> None:
         for name in names:
             folder = read_account_folder(parent, name, self.source.log_type)
             if folder is not None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from vpclogs.identifiers import ACCOUNT, REGION, is_account
+from vpclogs.identifiers import ACCOUNT, ORGANIZATION, REGION, is_account
 from vpclogs.partitions import LogType
 
 __all__ = ["AccountFilter", "RegionFilter", "Source", "matching"]
@@ -57,6 +57,7 @@ def _folder(value: str) -> str:
 
 Account = Annotated[str, BeforeValidator(_account)]
 Region = Annotated[str, matching(REGION, "this does not look like a region such as us-west-2")]
+Organization = Annotated[str, matching(ORGANIZATION, "write an organization's id such as o-a1b2c3d4e5")]
 Name = Annotated[str, matching(r"[a-z0-9-]{1,60}", "use small letters, digits and hyphens, 60 at most")]
 Bucket = Annotated[str, matching(r"[A-Za-z0-9._-]{3,255}", "write the bucket's name alone, without s3:// and prefix")]
 RoleArn = Annotated[
@@ -125,7 +126,8 @@ class Source(_Frozen):
 
     ``prefix`` is empty or ends in a slash. At most one of ``connection`` (an Airflow
     connection id), ``role_arn`` and ``profile`` is set; with none, boto3's default
-    credentials read. ``region`` is the bucket's. ``lookback_days`` whole days before
+    credentials read. ``region`` is the bucket's. Of the folders of organizations below
+    ``AWSLogs/``, only that of ``organization`` is read if it is set. ``lookback_days`` whole days before
     the run's own are listed again, for late objects; days before ``start_day`` never.
     """
 
@@ -139,6 +141,7 @@ class Source(_Frozen):
     profile: str | None = Field(default=None, min_length=1)
     endpoint_url: Endpoint | None = None
     region: Region | None = None
+    organization: Organization | None = None
     accounts: AccountFilter = AccountFilter()
     regions: RegionFilter = RegionFilter()
     lookback_days: int = Field(default=2, ge=0, le=30)
@@ -158,6 +161,10 @@ class Source(_Frozen):
     def account_list(self) -> tuple[str, ...] | None:
         """The allowed accounts in order, or None if they must be discovered by listing."""
         return None if self.accounts.allow is None else tuple(sorted(set(self.accounts.allow)))
+
+    def covers_organization(self, organization: str) -> bool:
+        """Return whether this source reads the accounts in the folder of `organization`."""
+        return self.organization in (None, organization)
 
     def covers_account(self, account: str) -> bool:
         """Whether this source reads `account`."""

@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"{name}: listing", patient.listing
         ):
             doctor.check(f"{name}: one object", patient.one_object)
+            if patient.has_organizations:
+                doctor.check(f"{name}: organizations", patient.organizations)
             if source.narrows_regions:
                 doctor.check(f"{name}: regions", patient.regions)
     if doctor.check("catalog", lambda: examine.catalog(settings)):

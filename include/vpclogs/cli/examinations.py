@@ -54,6 +54,7 @@ class SourceUnderTest:
         self._settings = settings
         self._listed: Sequence[LogObject] = ()
         self._left_out: Sequence[LeftOut] = ()
+        self._seen_organizations: Sequence[str] = ()
 
     @property
     def _where(self) -> str:
@@ -105,10 +106,27 @@ class SourceUnderTest:
             return "the source's list of regions leaves out nothing that is known"
         return f"left out by the source's list of regions: {shortened_list([one.label for one in sorted(left_out)])}"
 
+    @property
+    def has_organizations(self) -> bool:
+        """Whether the listing saw folders of organizations, or the settings name one."""
+        return bool(self._seen_organizations or self._source.organization)
+
+    def organizations(self) -> str:
+        """Return the organizations whose folders the listing saw, and which of them the source reads."""
+        seen, pinned = self._seen_organizations, self._source.organization
+        if pinned and pinned not in seen:
+            others = f"there is {shortened_list(seen)}" if seen else "there is no folder of an organization"
+            raise Ailment(f"{pinned} has no folder under {self._where}, {others}: check `organization` in the settings")
+        if pinned is None:
+            return f"read: {shortened_list(seen)}; any other is read too, unless `organization` names one"
+        others = shortened_list([one for one in seen if one != pinned])
+        return f"read: {pinned}; not read: {others or 'none'}"
+
     def _list(self, day: date) -> bool:
         threads = self._settings.limits.list_threads
         found = discover(self._client, self._source, [day], threads=threads)
         self._left_out = found.left_out
+        self._seen_organizations = found.organizations
         if found.failures:
             raise Ailment(*(f"{f.account or 'all accounts'}: {f.detail}" for f in found.failures))
         self._listed = found.objects

@@ -70,6 +70,18 @@ def keys(listing: Listing) -> list[str]:
     return [found.key for found in listing.objects]
 
 
+def deny_listing_of(s3: S3Client, bucket: str, *folders: str) -> None:
+    """Refuse the reader the listing of these folders themselves, not of what is below them."""
+    statement = {
+        "Effect": "Deny",
+        "Principal": {"AWS": f"arn:aws:iam::000000000000:user/{READER}"},
+        "Action": ["s3:ListBucket"],
+        "Resource": [f"arn:aws:s3:::{bucket}"],
+        "Condition": {"StringEquals": {"s3:prefix": list(folders)}},
+    }
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+
+
 def no_sleep(_: float) -> None:
     pass
 
@@ -367,17 +379,42 @@ def test_a_reader_of_this_log_alone_needs_no_other_folder(
     s3: S3Client, reader: S3Client, bucket: str, put: Callable[..., None]
 ) -> None:
     put(dns_key(A, V1, DAY))
-    statement = {
-        "Effect": "Deny",
-        "Principal": {"AWS": f"arn:aws:iam::000000000000:user/{READER}"},
-        "Action": ["s3:ListBucket"],
-        "Resource": [f"arn:aws:s3:::{bucket}"],
-        "Condition": {"StringEquals": {"s3:prefix": f"AWSLogs/{A}/"}},
-    }
-    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    deny_listing_of(s3, bucket, f"AWSLogs/{A}/")
 
     with pytest.raises(ClientError, match="AccessDenied"):
         reader.list_objects_v2(Bucket=bucket, Prefix=f"AWSLogs/{A}/", Delimiter="/")
     listing = discover(reader, dns(bucket), [DAY])
 
     assert (keys(listing), listing.failures) == ([dns_key(A, V1, DAY)], ())
+
+
+HOME, AWAY = "o-a1b2c3d4e5", "o-z9y8x7w6v5"
+
+
+def of_organization(organization: str, account: str) -> str:
+    return dns_key(account, V1, DAY).replace("AWSLogs/", f"AWSLogs/{organization}/")
+
+
+def test_a_pinned_organization_is_the_only_one_read(s3: S3Client, bucket: str, put: Callable[..., None]) -> None:
+    put(of_organization(HOME, A), of_organization(AWAY, B), dns_key("333333333333", V1, DAY))
+
+    pinned = discover(s3, dns(bucket, organization=HOME), [DAY])
+    free = discover(s3, dns(bucket), [DAY])
+
+    assert keys(pinned) == sorted([of_organization(HOME, A), dns_key("333333333333", V1, DAY)])
+    assert pinned.organizations == free.organizations == (HOME, AWAY)
+    assert len(free.objects) == 3
+    assert pinned.unread is free.unread is None
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["accounts named", "all accounts"])
+def test_a_pinned_organization_needs_no_listing_above_it(
+    known: bool, s3: S3Client, reader: S3Client, bucket: str, put: Callable[..., None]
+) -> None:
+    put(of_organization(HOME, A), of_organization(AWAY, B))
+    above = ["AWSLogs/", f"AWSLogs/{HOME}/"] if known else ["AWSLogs/"]
+    deny_listing_of(s3, bucket, *above)
+
+    listing = discover(reader, dns(bucket, organization=HOME, **({"accounts": [A]} if known else {})), [DAY])
+
+    assert (keys(listing), listing.failures) == ([of_organization(HOME, A)], ())

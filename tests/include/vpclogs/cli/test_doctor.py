@@ -100,3 +100,20 @@ def test_settings_that_are_wrong_end_it(here: Deployment) -> None:
     assert done.returncode == 1
     assert done.stdout.startswith("FAIL  settings: the configuration cannot be used:")
     assert "did you mean bucket?" in done.stdout
+
+
+def test_organizations_are_named(deployment: Deployment, s3: Any) -> None:
+    key = put(s3, deployment.bucket, gzip.compress(SEED_EVENT))
+    for organization in ("o-a1b2c3d4e5", "o-z9y8x7w6v5"):
+        s3.put_object(Bucket=deployment.bucket, Key=key.replace("AWSLogs/", f"AWSLogs/{organization}/"), Body=b"")
+
+    free = deployment.vpclogs("doctor")
+    deployment.configure(log_type="organization: o-a1b2c3d4e5, log_type")
+    pinned = deployment.vpclogs("doctor")
+    deployment.configure(**{"o-a1b2c3d4e5": "o-0000000000"})
+    missing = deployment.vpclogs("doctor")
+
+    assert "OK    source dns: organizations: read: o-a1b2c3d4e5, o-z9y8x7w6v5; any other" in free.stdout
+    assert "OK    source dns: organizations: read: o-a1b2c3d4e5; not read: o-z9y8x7w6v5" in pinned.stdout
+    assert "FAIL  source dns: organizations: o-0000000000 has no folder under s3://" in missing.stdout
+    assert missing.returncode == 1
