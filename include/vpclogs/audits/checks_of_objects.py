@@ -19,8 +19,8 @@ def _missing(case: Case) -> Iterator[Seen]:
     missing = [item for item in case.expected if item.identity not in done]
     if missing:
         yield (
-            f"the manifest has {len(case.expected)} objects, {len(missing)} of them were not staged: a stage task did "
-            f"not end. Clear the failed stage task, or rerun the partition",
+            f"{len(missing)} of the manifest's {len(case.expected)} objects were not staged: a stage task did not "
+            f"finish. Clear the failed stage task, or rerun the partition",
             missing[0].key,
         )
 
@@ -28,8 +28,8 @@ def _missing(case: Case) -> Iterator[Seen]:
 def _failed(case: Case) -> Iterator[Seen]:
     for reason, outcomes in _by_reason(case.ended(ObjectState.FAILED)):
         yield (
-            f"{len(outcomes)} of {len(case.expected)} objects could not be read ({reason}): {_detail(outcomes)}. Mend "
-            f"that, then rerun the partition",
+            f"{len(outcomes)} of {len(case.expected)} objects could not be read ({reason}): {_detail(outcomes)}. Fix "
+            f"this, then rerun the partition",
             case.key(outcomes[0]),
         )
 
@@ -39,14 +39,13 @@ def _repeated_ids(case: Case) -> Iterator[Seen]:
     if twice:
         item = case.objects.get(twice[0])
         yield (
-            f"each object is staged once, {len(twice)} were staged more often, so their row ids repeat. Rerun the "
-            f"partition; if it comes back, report it as a bug",
+            f"{len(twice)} objects were staged more than once, so their row ids repeat. Rerun the partition; if it "
+            f"happens again, report a bug",
             item.key if item else None,
         )
     if case.seen.disordered:
         yield (
-            f"rows come in the order of their lines, {case.seen.disordered} did not, so row ids may repeat. Report "
-            f"it as a bug",
+            f"{case.seen.disordered} rows were not in the order of their lines, so row ids may repeat. Report a bug",
             None,
         )
 
@@ -56,8 +55,8 @@ def _lost(case: Case) -> Iterator[Seen]:
     rows, refused = sum(o.rows for o in loaded), sum(o.refused for o in loaded)
     if (rows, refused) != (case.seen.rows, case.seen.refused):
         yield (
-            f"the objects hold {rows} good and {refused} refused records, {case.seen.rows} and {case.seen.refused} "
-            f"were staged. Rerun the partition; if it comes back, report it as a bug",
+            f"the objects hold {rows} good and {refused} refused records, but {case.seen.rows} and {case.seen.refused} "
+            f"were staged. Rerun the partition; if it happens again, report a bug",
             None,
         )
 
@@ -77,8 +76,9 @@ def _mostly_refused(case: Case) -> Iterator[Seen]:
     ours = len(refused) + len(case.ended(ObjectState.LOADED))
     if ours >= case.limits.min_objects and len(refused) > ours * case.limits.max_refused_objects_share:
         yield (
-            f"at most {percent(case.limits.max_refused_objects_share)} of the objects may be refused whole, "
-            f"{len(refused)} of {ours} were. Look at one in the quarantine: the log's format or encryption has changed",
+            f"{len(refused)} of {ours} objects were refused whole, more than "
+            f"{percent(case.limits.max_refused_objects_share)}. Inspect one in the quarantine: the log's format or "
+            f"encryption may have changed",
             case.key(refused[0]),
         )
 
@@ -87,8 +87,8 @@ def _other_logs(case: Case) -> Iterator[Seen]:
     for reason, outcomes in _by_reason(case.ended(ObjectState.REFUSED)):
         if reason in OTHER_LOGS:
             yield (
-                f"{len(outcomes)} of {len(case.expected)} objects are another kind of log ({reason}) and were left "
-                f"out. Nothing to do",
+                f"{len(outcomes)} of {len(case.expected)} objects are another kind of log ({reason}) and were "
+                f"skipped. No action needed",
                 case.key(outcomes[0]),
             )
 
@@ -97,7 +97,7 @@ def _gone(case: Case) -> Iterator[Seen]:
     if gone := case.ended(ObjectState.GONE):
         yield (
             f"{len(gone)} of {len(case.expected)} objects were deleted between listing and reading; their records are "
-            f"not in the table. Check the bucket's lifecycle rules and who deletes there",
+            f"not in the table. Check the bucket's lifecycle rules and delete permissions",
             case.key(gone[0]),
         )
 
@@ -105,8 +105,8 @@ def _gone(case: Case) -> Iterator[Seen]:
 def _changed(case: Case) -> Iterator[Seen]:
     if changed := case.ended(ObjectState.CHANGED):
         yield (
-            f"{len(changed)} of {len(case.expected)} objects were rewritten between listing and reading. Nothing to "
-            f"do: the next run loads what is there then",
+            f"{len(changed)} of {len(case.expected)} objects were rewritten between listing and reading. No action "
+            f"needed: the next run loads the new version",
             case.key(changed[0]),
         )
 
@@ -115,8 +115,8 @@ def _empty(case: Case) -> Iterator[Seen]:
     empty, limit = case.ended(ObjectState.EMPTY), case.limits.max_empty_objects_share
     if len(case.expected) >= case.limits.min_objects and len(empty) > len(case.expected) * limit:
         yield (
-            f"at most {percent(limit)} of the objects should hold no record, {len(empty)} of {len(case.expected)} hold "
-            f"none. Look at what is delivered",
+            f"{len(empty)} of {len(case.expected)} objects hold no record, more than {percent(limit)}. Inspect the "
+            f"delivered objects",
             case.key(empty[0]),
         )
 
@@ -132,9 +132,8 @@ def _copied(case: Case) -> Iterator[Seen]:
                 copies.append((original, item.key))
     if copies:
         yield (
-            f"each object is delivered once, {len(copies)} of {len(case.expected)} have the very content of another, "
-            f"so their records are in the table twice. Delete the copies, then reload the partition; the first "
-            f"original is {copies[0][0]}",
+            f"{len(copies)} of {len(case.expected)} objects have the same content as another, so their records are in "
+            f"the table twice. Delete the copies, then reload the partition; the first original is {copies[0][0]}",
             copies[0][1],
         )
 
@@ -154,43 +153,43 @@ OBJECT_CHECKS = (
         Severity.ERROR,
         _missing,
         expects="Every object of the manifest was staged.",
-        why="Publishing without them would call a partition complete that is not.",
-        action="A stage task failed or was killed. Open its log, mend the cause, then clear the task.",
+        why="Publishing without them would make an incomplete partition look complete.",
+        action="A stage task failed or was killed. Open its log, fix the cause, then clear the task.",
     ),
     Check(
         "failed_objects",
         Severity.ERROR,
         _failed,
         expects="Every object could be read.",
-        why="Denied, throttled or broken reads say nothing about what the object holds.",
+        why="A denied, throttled or interrupted read is no evidence about the object's content.",
         action="The message names the cause: usually a missing `s3:GetObject` or `kms:Decrypt`, or an object in an "
-        "archive class. Mend it and rerun the partition; throttling passes by itself.",
+        "archive class. Fix it and rerun the partition; throttling ends without action.",
     ),
     Check(
         "repeated_row_ids",
         Severity.ERROR,
         _repeated_ids,
-        expects="No row id is given twice.",
-        why="The row id is what makes loading twice the same as loading once.",
-        action="Rerun the partition. It cannot happen by bad data; if it comes back, report a bug.",
+        expects="Row ids are unique.",
+        why="Unique row ids make a repeated load equal to a single one.",
+        action="Rerun the partition. Bad data cannot cause it; if it happens again, report a bug.",
     ),
     Check(
         "lost_records",
         Severity.ERROR,
         _lost,
-        expects="As many records are staged and quarantined as the objects hold.",
-        why="Records must not get lost between parser and table.",
-        action="Rerun the partition. It cannot happen by bad data; if it comes back, report a bug.",
+        expects="The numbers of staged and quarantined records equal those in the objects.",
+        why="No record may be lost between parser and table.",
+        action="Rerun the partition. Bad data cannot cause it; if it happens again, report a bug.",
     ),
     Check(
         "mostly_refused",
         Severity.ERROR,
         _mostly_refused,
         threshold=("max_refused_objects_share", "min_objects"),
-        expects="Most objects are readable as what their prefix says.",
-        why="When most are not, something upstream changed for all of them: format, compression, encryption.",
-        action="Look at one refused object in the quarantine, and at what changed in the account that day. When it is "
-        "mended, reload the partition.",
+        expects="Most objects are valid logs of the kind that their prefix names.",
+        why="If most are not, something upstream changed for all of them: format, compression, encryption.",
+        action="Inspect one refused object in the quarantine, and the changes in the account that day. After the fix, "
+        "reload the partition.",
     ),
     Check(
         "refused_objects",
@@ -198,31 +197,31 @@ OBJECT_CHECKS = (
         _refused,
         expects="No object is refused whole.",
         why="All records of such an object are missing from the table.",
-        action="The reason code says what it is. Damaged: upload it again. Foreign: move it out of the prefix.",
+        action="See the reason code. Damaged: upload it again. Foreign: move it out of the prefix.",
     ),
     Check(
         "other_logs",
         Severity.INFO,
         _other_logs,
-        expects="Only this log lies under the prefix.",
+        expects="The prefix holds only this log.",
         why="Transit gateway flow logs share the prefix of VPC flow logs; they are another log, with other columns.",
-        action="Nothing.",
+        action="None.",
     ),
     Check(
         "gone_objects",
         Severity.WARNING,
         _gone,
-        expects="What was listed can still be read.",
-        why="Their records are lost unless the bucket has versions.",
-        action="Look at lifecycle rules that expire sooner than the look-back, and at who deletes in the bucket.",
+        expects="Listed objects still exist when they are read.",
+        why="Their records are lost unless the bucket keeps versions.",
+        action="Check for lifecycle rules that expire objects within the lookback, and for delete permissions.",
     ),
     Check(
         "changed_objects",
         Severity.INFO,
         _changed,
         expects="AWS writes an object once.",
-        why="Somebody rewrites objects; the new version is loaded by the next run and replaces the old.",
-        action="Nothing tonight. Find out what writes to the bucket.",
+        why="Another program rewrites objects. The next run loads the new version in place of the old one.",
+        action="None tonight. Find the program that writes to the bucket.",
     ),
     Check(
         "empty_objects",
@@ -231,15 +230,15 @@ OBJECT_CHECKS = (
         threshold=("max_empty_objects_share", "min_objects"),
         expects="Most objects hold records.",
         why="AWS writes no file when there is nothing to log.",
-        action="Look at one of them: is it AWS's or a placeholder that another tool writes?",
+        action="Inspect one of them: is it from AWS, or a placeholder of another tool?",
     ),
     Check(
         "copied_objects",
         Severity.WARNING,
         _copied,
-        expects="No two objects have the same etag and size.",
-        why="Then each record of one is in the table twice, and counts and sums are wrong. A copy by hand or a "
-        "replication rule does this, AWS's delivery does not.",
+        expects="No two objects have the same ETag and size.",
+        why="The records of a copy are in the table twice, so counts and sums are wrong. Manual copies and "
+        "replication rules cause this; AWS's delivery does not.",
         action="Delete the copies (or narrow the source's prefix), then reload the partition.",
     ),
 )

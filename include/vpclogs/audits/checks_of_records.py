@@ -18,9 +18,9 @@ def _quarantined(case: Case) -> Iterator[Seen]:
     limit, refused = case.limits.max_quarantined_share, case.seen.refused
     if case.enough_records and refused > case.records * limit:
         yield (
-            f"at most {percent(limit)} of the records may be refused, {refused} of {case.records} "
-            f"({percent(refused / case.records)}) were: {case.seen.reasons}. Look at them in the quarantine; raise "
-            f"audit.max_quarantined_share if they may stay out",
+            f"{refused} of {case.records} records ({percent(refused / case.records)}) were refused, more than "
+            f"{percent(limit)}: {case.seen.reasons}. Inspect them in the quarantine; raise "
+            f"audit.max_quarantined_share if they may stay there",
             case.seen.reasons.example,
         )
 
@@ -28,7 +28,7 @@ def _quarantined(case: Case) -> Iterator[Seen]:
 def _nothing_loaded(case: Case) -> Iterator[Seen]:
     if case.seen.refused and not case.seen.rows and not case.enough_records:
         yield (
-            f"all {case.seen.refused} records were refused: {case.seen.reasons}. Look at them in the quarantine",
+            f"all {case.seen.refused} records were refused: {case.seen.reasons}. Inspect them in the quarantine",
             case.seen.reasons.example,
         )
 
@@ -41,8 +41,8 @@ def _repeated(case: Case) -> Iterator[Seen]:
     scopes = {item.scope for item in (first, second) if item}
     cause = f"{' and '.join(sorted(scopes))} log the same traffic" if len(scopes) > 1 else "they were delivered twice"
     yield (
-        f"at most {percent(limit)} of the records should be in two objects, about {percent(repeats.share)} are "
-        f"({repeats.repeated} of the {repeats.compared} compared): {cause}. The other object is "
+        f"about {percent(repeats.share)} of the records are in two objects ({repeats.repeated} of {repeats.compared} "
+        f"compared), more than {percent(limit)}: {cause}. The other object is "
         f"{first.key if first else 'not in this run'}",
         second.key if second else None,
     )
@@ -54,8 +54,8 @@ def _nulls(case: Case) -> Iterator[Seen]:
         due = case.seen.due.of(column)
         if due >= case.limits.min_records and entry.count > due * limit:
             yield (
-                f"{column} should have a value, at most {percent(limit)} of the records may lack it; {entry.count} of "
-                f"{due} ({percent(entry.count / due)}) do. Compare the example with an older object",
+                f"{entry.count} of {due} records ({percent(entry.count / due)}) have no {column}, more than "
+                f"{percent(limit)}. Compare the example with an older object",
                 entry.example,
             )
 
@@ -74,9 +74,8 @@ def _late(case: Case) -> Iterator[Seen]:
     found = _hours(case, -_MISDATED_HOURS, -hours)
     if case.enough_records and found.total > case.records * limit:
         yield (
-            f"at most {percent(limit)} of the records should come more than {hours} hours late, {found.total} of "
-            f"{case.records} do, and lie before {case.partition.day}. Nothing is lost; totals by event time of earlier "
-            f"days change",
+            f"{found.total} of {case.records} records are from more than {hours} hours before {case.partition.day}, "
+            f"more than {percent(limit)}. Nothing is lost; totals by event time of earlier days change",
             found.example,
         )
 
@@ -86,8 +85,8 @@ def _early(case: Case) -> Iterator[Seen]:
     found = _hours(case, 24 + hours, 24 + _MISDATED_HOURS)
     if case.enough_records and found.total > case.records * limit:
         yield (
-            f"a record is delivered after its event, {found.total} of {case.records} are of more than {hours} hours "
-            f"after {case.partition.day}. Check who wrote these objects",
+            f"{found.total} of {case.records} records are from more than {hours} hours after {case.partition.day}, "
+            f"although delivery follows the event. Find the program that wrote these objects",
             found.example,
         )
 
@@ -98,8 +97,8 @@ def _misdated(case: Case) -> Iterator[Seen]:
     wrong = before.total + after.total
     if case.enough_records and wrong > case.records * limit:
         yield (
-            f"events lie within a month of the path's day, {wrong} of {case.records} do not ({before.total} before, "
-            f"{after.total} after). Their times are wrong, or the objects lie under a wrong day",
+            f"{wrong} of {case.records} events are more than a month away from the path's day ({before.total} before, "
+            f"{after.total} after). Their times are wrong, or the objects are under the wrong day",
             before.example or after.example,
         )
 
@@ -107,8 +106,9 @@ def _misdated(case: Case) -> Iterator[Seen]:
 def _foreign_accounts(case: Case) -> Iterator[Seen]:
     if case.seen.accounts:
         yield (
-            f"the path says account {case.partition.account}, {case.seen.accounts.total} of {case.records} records say "
-            f"{case.seen.accounts}. They are published under the path's; nothing to do if that account shares its VPCs",
+            f"{case.seen.accounts.total} of {case.records} records name {case.seen.accounts}, but the path names "
+            f"account {case.partition.account}. They are published under the path's account; no action needed if that "
+            f"account shares its VPCs",
             case.seen.accounts.example,
         )
 
@@ -128,9 +128,9 @@ def _versions(case: Case) -> Iterator[Seen]:
     for version, entry in sorted(case.seen.versions.names.items()):
         if version not in case.expect.versions:
             yield (
-                f"format versions up to now are {', '.join(sorted(case.expect.versions, key=_as_number))}; "
-                f"{entry.count} of {len(case.expected)} objects have {version}. What is new in it is kept in p_extra; "
-                f"look for a newer vpclogs",
+                f"{entry.count} of {len(case.expected)} objects have format version {version}; known versions are "
+                f"{', '.join(sorted(case.expect.versions, key=_as_number))}. New fields are kept in p_extra; "
+                f"check for a newer vpclogs",
                 entry.example,
             )
 
@@ -138,8 +138,8 @@ def _versions(case: Case) -> Iterator[Seen]:
 def _unknown_fields(case: Case) -> Iterator[Seen]:
     if case.seen.unknown_fields:
         yield (
-            f"the schema does not have these fields (and so many objects do): {case.seen.unknown_fields}. They are "
-            f"kept in p_extra; look for a newer vpclogs",
+            f"fields that the schema does not have, with the number of objects: {case.seen.unknown_fields}. They are "
+            f"kept in p_extra; check for a newer vpclogs",
             case.seen.unknown_fields.example,
         )
 
@@ -147,8 +147,8 @@ def _unknown_fields(case: Case) -> Iterator[Seen]:
 def _unknown_values(case: Case) -> Iterator[Seen]:
     if case.seen.unknown_values:
         yield (
-            f"AWS does not document these values (and so many records have them): {case.seen.unknown_values}. They are "
-            f"loaded as they are; queries that list values miss them",
+            f"values that AWS does not document, with the number of records: {case.seen.unknown_values}. They are "
+            f"loaded unchanged; queries that list values miss them",
             case.seen.unknown_values.example,
         )
 
@@ -157,8 +157,8 @@ def _skipped(case: Case) -> Iterator[Seen]:
     limit, entry = case.limits.max_skipdata_share, case.seen.statuses.names.get("SKIPDATA")
     if entry and case.enough_records and entry.count > case.seen.rows * limit:
         yield (
-            f"at most {percent(limit)} of the records should say SKIPDATA, {entry.count} of {case.seen.rows} do: AWS "
-            f"could not record all traffic then, and it cannot be fetched later. Counts of this day are too low",
+            f"{entry.count} of {case.seen.rows} records are SKIPDATA, more than {percent(limit)}: AWS could not record "
+            f"all traffic, and cannot deliver it later. Counts of this day are too low",
             entry.example,
         )
 
@@ -175,8 +175,8 @@ RECORD_CHECKS = (
         threshold=("max_quarantined_share", "min_records"),
         expects="Few records are refused.",
         why="AWS writes records that fit the schema; when many do not, the format changed or the data is damaged.",
-        action="Look at the reasons and a raw record in the quarantine. When they may stay out, raise the threshold "
-        "for this source and rerun; when the schema is wrong, report it and replay the quarantine after the upgrade.",
+        action="Inspect the reasons and a raw record in the quarantine. If they may stay there, raise the threshold "
+        "for this source and rerun; if the schema is wrong, report it and replay the quarantine after the upgrade.",
     ),
     Check(
         "nothing_loaded",
@@ -184,8 +184,8 @@ RECORD_CHECKS = (
         _nothing_loaded,
         threshold=("min_records",),
         expects="A partition too small to judge by a share still has a good record.",
-        why="All of a few records refused is worth a look, but may not stop anybody.",
-        action="Look at the records in the quarantine.",
+        why="A few records, all refused, deserve attention but should not block the partition.",
+        action="Inspect the records in the quarantine.",
     ),
     Check(
         "repeated_records",
@@ -194,7 +194,7 @@ RECORD_CHECKS = (
         threshold=("max_repeated_share", "min_records"),
         expects="A record is in one object only.",
         why="Sums over traffic count it twice. Usually two flow logs cover the same interface (VPC and subnet), "
-        "or somebody copied objects. Measured on all records up to 1,024, above on a sample.",
+        "or objects were copied. Measured on all records up to 1,024, on a sample above.",
         action="Not urgent. If two flow logs are named, delete one of them or query one only (by p_source_key).",
     ),
     Check(
@@ -204,7 +204,7 @@ RECORD_CHECKS = (
         threshold=("max_null_share", "min_records"),
         expects="Fields that always have a value have one; NODATA and SKIPDATA records, and files whose header lacks "
         "the field, are not counted.",
-        why="A sudden gap means that the format or the parser changed.",
+        why="A sudden lack of values means that the format or the parser changed.",
         action="Compare the example object with one of the day before.",
     ),
     Check(
@@ -214,7 +214,7 @@ RECORD_CHECKS = (
         threshold=("max_event_age_hours", "max_off_day_share", "min_records"),
         expects="Events are of the path's day or shortly before. Flow records that began before midnight are normal.",
         why="A partition's day is the path's, the day of delivery: much older events belong to days already reported.",
-        action="Nothing is lost. Tell those who report by event day, and see whether AWS had delivery trouble.",
+        action="Nothing is lost. Inform the owners of reports by event day, and check for an AWS delivery problem.",
     ),
     Check(
         "early_events",
@@ -222,8 +222,8 @@ RECORD_CHECKS = (
         _early,
         threshold=("max_event_ahead_hours", "max_off_day_share", "min_records"),
         expects="No event is after the path's day.",
-        why="AWS delivers after the event, so somebody else wrote or moved these objects.",
-        action="Find out who wrote the example object.",
+        why="AWS delivers after the event, so another program wrote or moved these objects.",
+        action="Find the program that wrote the example object.",
     ),
     Check(
         "misdated_events",
@@ -231,8 +231,8 @@ RECORD_CHECKS = (
         _misdated,
         threshold=("max_misdated_share", "min_records"),
         expects="Events are within a month of the path's day.",
-        why="Such times are broken; publishing them would spoil every query by time.",
-        action="Look at a raw line of the example: a unit (ms for s) or a clock is wrong. Report it.",
+        why="These times are wrong; publishing them would break every query by time.",
+        action="Inspect a raw line of the example: a unit (ms for s) or a clock is wrong. Report it.",
     ),
     Check(
         "foreign_accounts",
@@ -241,7 +241,7 @@ RECORD_CHECKS = (
         expects="The records' account is the path's.",
         why="With shared VPCs and shared query log configurations another account is normal; otherwise objects were "
         "copied to a wrong prefix.",
-        action="Nothing, if the accounts share VPCs. Set it to `off` for a source where it is normal.",
+        action="None if the accounts share VPCs. Set the check to `off` for a source where this is normal.",
     ),
     Check(
         "foreign_regions",
@@ -258,17 +258,17 @@ RECORD_CHECKS = (
         "unknown_versions",
         Severity.WARNING,
         _versions,
-        expects="The format's version is one that this release knows.",
-        why="AWS adds fields with a new version. Nothing is lost, they are in p_extra.",
-        action="Nothing tonight. Upgrade vpclogs.",
+        expects="This release knows the format's version.",
+        why="AWS adds fields with a new version. Nothing is lost: they are in p_extra.",
+        action="None tonight. Upgrade vpclogs.",
     ),
     Check(
         "unknown_fields",
         Severity.INFO,
         _unknown_fields,
-        expects="The schema knows all fields.",
+        expects="The schema has all fields.",
         why="AWS adds fields. They are kept in p_extra, but have no column.",
-        action="Nothing tonight. Upgrade vpclogs.",
+        action="None tonight. Upgrade vpclogs.",
     ),
     Check(
         "unknown_values",
@@ -276,15 +276,15 @@ RECORD_CHECKS = (
         _unknown_values,
         expects="Fields with documented values have one of them.",
         why="AWS adds values; rules that list them would miss the new one.",
-        action="Nothing tonight. Look whether your queries list the values of that field.",
+        action="None tonight. Check your queries for lists of that field's values.",
     ),
     Check(
         "skipdata_share",
         Severity.WARNING,
         _skipped,
         threshold=("max_skipdata_share", "min_records"),
-        expects="AWS skips little.",
-        why="A SKIPDATA record stands for traffic that AWS could not log. Nobody can deliver it later.",
-        action="Nothing can be mended. Note the gap where the day's totals are used.",
+        expects="AWS skips few records.",
+        why="A SKIPDATA record stands for traffic that AWS could not log and cannot deliver later.",
+        action="It cannot be repaired. Note the gap wherever the day's totals are used.",
     ),
 )

@@ -21,11 +21,11 @@ MONITORS: Final = (
         "no_runs",
         Severity.ERROR,
         missing_runs,
-        finds="Nobody has listed all sources of a log type for longer than usual: `max_run_gap_hours`, or twice the "
+        finds="No run has listed all sources of a log type for longer than usual: `max_run_gap_hours`, or twice the "
         "usual time between runs if that is longer.",
-        why="As long as nobody looks, nothing is loaded, and silence cannot be seen either.",
-        action="Look at the hourly DAG: is it paused, is a run stuck or are tasks queued, is the scheduler up? "
-        "When runs come again, they load all that waits.",
+        why="Without runs nothing is loaded, and silence cannot be detected either.",
+        action="Check the hourly DAG: is it paused, is a run stuck, are tasks queued, is the scheduler up? "
+        "When runs resume, they load everything that waits.",
         threshold=("max_run_gap_hours",),
     ),
     Monitor(
@@ -34,21 +34,21 @@ MONITORS: Final = (
         stale_places,
         finds="Objects that are listed are not in the table after `waiting_hours`, or a place could not be listed for "
         "`unlisted_hours`.",
-        why="The data is in S3 and nobody sees it. It is lost for good when the bucket expires it.",
-        action="If the message names a failed partition, do what its check says (`vpclogs status --partition KEY`) and "
-        "rerun it. If it could not be listed, mend the bucket policy or the role; `vpclogs doctor` shows which.",
+        why="The data is in S3 but not in the table. It is lost when the bucket expires it.",
+        action="If the message names a failed partition, follow its check (`vpclogs status --partition KEY`) and "
+        "rerun it. If it could not be listed, fix the bucket policy or the role; `vpclogs doctor` shows which.",
         threshold=("waiting_hours", "unlisted_hours"),
     ),
     Monitor(
         "silence",
         Severity.ERROR,
         silences,
-        finds="A VPC, flow log, region or account that delivers regularly has delivered nothing, and that is less "
-        "likely than 1 in `false_alarm_odds` by what it did in the same hours of the weeks before. What delivers all "
-        "the time is missed after three hours, an office's VPC in the early afternoon.",
-        why="Nobody can log later what was not logged: the gap is for ever, and may be somebody's intention.",
-        action="In the account, see whether the flow log or the query log configuration is still there and its "
-        "delivery status is SUCCESS; then the bucket's policy and KMS key. A VPC that was deleted on purpose: nothing, "
+        finds="A VPC, flow log, region or account that delivers regularly has delivered nothing, and by the same hours "
+        "of the weeks before, that is less likely than 1 in `false_alarm_odds`. A VPC that delivers all the time is "
+        "missed after three hours, an office's VPC in the early afternoon.",
+        why="Traffic that was not logged can never be logged later, and the silence may be deliberate.",
+        action="In the account, check that the flow log or the query log configuration still exists and its delivery "
+        "status is SUCCESS; then check the bucket's policy and KMS key. For a VPC that was deleted on purpose: none, "
         "it is dropped after `give_up_days`, or at once by `ignore`.",
         threshold=("silence_hours", "false_alarm_odds", "give_up_days", "min_history_days"),
     ),
@@ -60,7 +60,7 @@ MONITORS: Final = (
         "these hours of the week, and further below than `volume_deviations` of its usual spread.",
         why="Part of the records is missing: a filter, some interfaces, some resolvers.",
         action="Compare with a week before: which hosts or interfaces are missing? Was the flow log's filter or its "
-        "subnets changed? On a public holiday: nothing.",
+        "subnets changed? On a public holiday: none.",
         threshold=("volume_drop", "volume_deviations", "min_hourly_records"),
     ),
     Monitor(
@@ -69,9 +69,9 @@ MONITORS: Final = (
         rises,
         finds="A place delivers over three hours more records than `volume_rise` times the highest that is normal in "
         "these hours of the week.",
-        why="A scan, a loop, a flow log that was made twice; and it costs.",
-        action="Ask the table for the top talkers of the hours. If it is traffic, tell security; if records are there "
-        "twice, `repeated_records` names the objects.",
+        why="A scan, a loop, or a second flow log for the same traffic; and it costs money.",
+        action="Query the table for the top talkers of these hours. If it is traffic, inform security; if records are "
+        "duplicated, `repeated_records` names the objects.",
         threshold=("volume_rise", "volume_deviations", "min_hourly_records"),
     ),
     Monitor(
@@ -79,11 +79,11 @@ MONITORS: Final = (
         Severity.WARNING,
         lags,
         finds="In each of the last three hours, a tenth of the records of a source or more (in three objects or more) "
-        "took longer than `max_lag_minutes` from their minute to the table. Records of days that hourly runs do not "
-        "look for, as in a backfill, do not count.",
-        why="Detections see attacks that late. The message says which part is AWS's and which is ours.",
-        action="If it is ours: are hourly runs longer than an hour? Give them more workers or a bigger pool. If it is "
-        "AWS's: nothing can be done; look at the AWS Health Dashboard.",
+        "took longer than `max_lag_minutes` from their minute to the table. Records of days beyond the lookback, as in "
+        "a backfill, do not count.",
+        why="Detections see attacks that late. The message separates AWS's part from that of the runs.",
+        action="If the runs are slow: do they take longer than an hour? Give them more workers or a bigger pool. If "
+        "AWS is slow: see the AWS Health Dashboard.",
         threshold=("max_lag_minutes",),
     ),
     Monitor(
@@ -92,8 +92,8 @@ MONITORS: Final = (
         refused_records,
         finds="In the last three hours or two days, a place has a larger share of refused records than "
         "`min_quarantined_share`, and more than `quarantine_rise` times its usual share.",
-        why="Long before the audit stops a partition, a new format begins with a few records.",
-        action='Look at the reasons and raw records: `vpclogs query "select reason, field, count(*) from quarantine '
+        why="A new format starts with a few records, long before the audit stops a partition.",
+        action='Inspect the reasons and raw records: `vpclogs query "select reason, field, count(*) from quarantine '
         'where p_day >= current_date - 1 group by all order by 3 desc"`. After an upgrade, `vpclogs replay` moves them '
         "to the table.",
         threshold=("min_quarantined_share", "min_quarantined_records", "quarantine_rise"),
@@ -115,10 +115,10 @@ MONITORS: Final = (
         drifts,
         finds="A source shows a field that the schema does not have, a new version, a column that never had values "
         "(info), or a column that had values on nearly every day has none.",
-        why="AWS adds fields and versions, and people change formats. Queries and detections on a column that is gone "
-        "find nothing, and say nothing.",
-        action="Nothing tonight. New field: upgrade vpclogs, it is kept in p_extra until then. Column gone: ask who "
-        "changed the flow log's format.",
+        why="AWS adds fields and versions, and people change formats. Queries and detections on a missing column "
+        "silently find nothing.",
+        action="None tonight. New field: upgrade vpclogs; until then it is kept in p_extra. Missing column: ask the "
+        "owner of the flow log about its format.",
         tells_end=False,
     ),
     Monitor(
@@ -126,9 +126,9 @@ MONITORS: Final = (
         Severity.WARNING,
         uncovered_accounts,
         finds="Logs of an account arrive in the bucket of a source whose `accounts` list does not have it.",
-        why="A new account of the organization is not watched, and nobody knows.",
-        action="Nothing tonight. Add the account to the source's `accounts`, then backfill; or use `all` with a `deny` "
-        "list of those you do not want.",
+        why="A new account of the organization is unmonitored without anyone noticing.",
+        action="None tonight. Add the account to the source's `accounts`, then backfill; or use `all` with a `deny` "
+        "list of the unwanted ones.",
     ),
     Monitor(
         "uncovered_regions",
@@ -154,17 +154,17 @@ MONITORS: Final = (
         "failed_monitors",
         Severity.ERROR,
         None,
-        finds="A monitor could not do its work.",
-        why="What it would have found is not known; its open alerts stay as they are.",
-        action="The message has the error. Denied listing: mend the policy. Anything else is a bug: report it.",
+        finds="A monitor failed.",
+        why="Its findings are unknown; its open alerts stay as they are.",
+        action="The message has the error. Denied listing: fix the policy. Anything else is a bug: report it.",
     ),
     Monitor(
         "broken_checks",
         Severity.ERROR,
         None,
         finds="A check in `checks_folder` has a bad header, or its SQL fails.",
-        why="A check that cannot run looks like one that finds nothing.",
-        action="Mend the file that the message names; `vpclogs check` runs it at once.",
+        why="A check that cannot run would otherwise look like one without findings.",
+        action="Fix the file that the message names; `vpclogs check` runs it at once.",
     ),
 )
 """In the order of the documentation."""

@@ -44,7 +44,7 @@ def test_objects_of_a_batch_that_was_not_staged_are_missing(clean: Day, warehous
     [finding] = audit_of(clean, [first])
 
     assert (finding.check, finding.severity) == ("missing_objects", "error")
-    assert finding.message.startswith("the manifest has 4 objects, 2 of them were not staged")
+    assert finding.message.startswith("2 of the manifest's 4 objects were not staged")
     assert finding.example == "flow/001.log"
 
 
@@ -70,7 +70,7 @@ def test_records_that_did_not_reach_staging_are_lost(clean: Day, warehouse: Ware
     [finding] = audit_of(clean, [more])
 
     assert finding.check == "lost_records"
-    assert "hold 201 good and 0 refused records, 200 and 0 were staged" in finding.message
+    assert "hold 201 good and 0 refused records, but 200 and 0 were staged" in finding.message
 
 
 def test_a_failed_object_names_its_cause_and_key(clean: Day, warehouse: Warehouse) -> None:
@@ -87,7 +87,7 @@ def test_refused_records_are_told_by_reason(warehouse: Warehouse) -> None:
     [finding] = flow_with_refusals(10).audited(warehouse)
 
     assert finding.severity is Severity.ERROR
-    assert "at most 5 % of the records may be refused, 240 of 2400 (10 %) were: bad_timestamp (240)" in finding.message
+    assert "240 of 2400 records (10 %) were refused, more than 5 %: bad_timestamp (240)" in finding.message
 
 
 def test_a_severity_can_be_changed_and_a_check_switched_off(warehouse: Warehouse) -> None:
