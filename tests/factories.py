@@ -49,11 +49,12 @@ def make_warehouse(folder: Path) -> Warehouse:
     return Warehouse(catalog, namespace="vpclogs")
 
 
-def dns_rows(count: int) -> pa.Table:
+def dns_rows(count: int, region: str = PARTITION.region) -> pa.Table:
     """Parsed rows of vpc_dns, all columns; the event times run backwards."""
     schema = schema_for(LogType.VPC_DNS).parsed
     row = {
         **{f.name: "x" for f in schema if pa.types.is_string(f.type)},
+        "region": region,
         "answers": [{"Rdata": "192.0.2.1", "Type": "A", "Class": "IN"}],
         "srcids": {"instance": "i-1"},
         "p_any_ip_addresses": ["192.0.2.1"],
@@ -76,7 +77,7 @@ def stage_objects(warehouse: Warehouse, objects: Sequence[LogObject], *, rows: i
         for item in mine:
             good.write(
                 with_lineage(
-                    dns_rows(rows),
+                    dns_rows(rows, partition.region),
                     np.zeros(rows, np.int32),
                     np.arange(1, rows + 1),
                     listed=[item],

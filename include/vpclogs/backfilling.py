@@ -101,13 +101,7 @@ def plan_reloads(pipeline: Pipeline, partitions: Sequence[Partition]) -> Backfil
     failures: list[ListingFailure] = []
     requests = 0
     for one in partitions:
-        survey = pipeline.survey(
-            one.log_type,
-            lambda source, day=one.day: [day],  # type: ignore[misc]
-            account=one.account,
-            region=one.region,
-            all_objects=True,
-        )
+        survey = pipeline.survey_partition(one)
         found += survey.objects
         failures += survey.failures
         requests += survey.requests

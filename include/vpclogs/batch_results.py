@@ -11,7 +11,10 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["BatchResult", "ObjectOutcome", "StagedFile", "fingerprint"]
+__all__ = ["LEFT_OUT", "BatchResult", "LearnedRegion", "ObjectOutcome", "StagedFile", "fingerprint"]
+
+LEFT_OUT = "left_out"
+"""State of an object whose records name a region that its source does not read."""
 
 
 class StagedFile(msgspec.Struct, frozen=True):
@@ -25,7 +28,10 @@ class StagedFile(msgspec.Struct, frozen=True):
 
 
 class ObjectOutcome(msgspec.Struct, frozen=True):
-    """The outcome of one object; see `vpclogs.parsing.model.ObjectEnd`."""
+    """The outcome of one object: a state of `vpclogs.parsing.model.ObjectEnd`, or `LEFT_OUT`.
+
+    ``partition`` is the one that its records name, which may differ from the manifest's.
+    """
 
     identity: str
     partition: str
@@ -37,12 +43,22 @@ class ObjectOutcome(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
+class LearnedRegion(msgspec.Struct, frozen=True):
+    """The region of a VPC that was not known before, from records that name the account of their object's folder."""
+
+    account: str
+    scope: str
+    region: str
+    key: str
+
+
 class BatchResult(msgspec.Struct, frozen=True):
     """The result of one batch. ``statistics`` are keyed by partition; see `vpclogs.audits.statistics`."""
 
     files: list[StagedFile]
     outcomes: list[ObjectOutcome]
     statistics: dict[str, dict[str, Any]]
+    learned: list[LearnedRegion] = []
 
 
 def fingerprint(staged: Mapping[int, BatchResult]) -> str:

@@ -21,10 +21,16 @@ __all__ = ["audit_staged", "decision"]
 def audit_staged(
     manifest: Manifest, staged: Mapping[int, BatchResult], settings: AuditSettings
 ) -> dict[Partition, list[Finding]]:
-    """Return the findings of each partition of the manifest. Batches that were not staged are missing in ``staged``."""
+    """Return the findings of each partition of the manifest. Batches that were not staged are missing in ``staged``.
+
+    Staged objects are audited in the partition that their records name, others where they were planned.
+    """
     expected: defaultdict[Partition, list[LogObject]] = defaultdict(list)
-    for item in manifest.objects:
-        expected[item.partition].append(item)
+    placed = manifest.placed(staged.values())
+    for partition in placed.partitions:
+        expected[partition] = []
+    for item, planned in zip(placed.objects, manifest.objects, strict=True):
+        expected[item.partition].append(planned)
     outcomes: defaultdict[str, list[ObjectOutcome]] = defaultdict(list)
     statistics: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for result in staged.values():

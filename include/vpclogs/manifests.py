@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
 
+from vpclogs.batch_results import BatchResult
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
 
@@ -41,7 +42,11 @@ class ListingFailure:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The objects that one run loads. ``batches`` holds the objects of each mapped task, in order."""
+    """The objects that one run loads. ``batches`` holds the objects of each mapped task, in order.
+
+    The regions are those that the objects were planned for. ``targets`` are the partitions that a
+    reload swaps in; manifests of earlier releases name none.
+    """
 
     id: int
     hash: str
@@ -51,7 +56,7 @@ class Manifest:
     batches: tuple[tuple[LogObject, ...], ...]
     object_ids: dict[str, int]  # by identity
     listing_failures: tuple[ListingFailure, ...] = ()
-    audit: dict[str, list[object]] | None = field(default=None, compare=False)
+    targets: tuple[Partition, ...] = ()
 
     @property
     def objects(self) -> list[LogObject]:
@@ -60,7 +65,19 @@ class Manifest:
     @property
     def partitions(self) -> list[Partition]:
         """The partitions of the manifest, sorted, each once."""
-        return sorted({item.partition for item in self.objects})
+        return sorted({*self.targets, *(item.partition for item in self.objects)})
+
+    def placed(self, staged: Iterable[BatchResult]) -> Manifest:
+        """Return the manifest with each staged object in the region that its records name."""
+        homes = {one.identity: one.partition for result in staged for one in result.outcomes}
+        return replace(self, batches=tuple(tuple(_placed(item, homes) for item in batch) for batch in self.batches))
+
+
+def _placed(item: LogObject, homes: Mapping[str, str]) -> LogObject:
+    home = homes.get(item.identity)
+    if home is None or home.split("|")[1] == item.region:
+        return item
+    return replace(item, region=Partition.parse(home, item.log_type).region)
 
 
 def manifest_hash(objects: Sequence[LogObject], mode: Mode) -> str:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from vpclogs.batch_results import StagedFile
-from vpclogs.ledger.intents import Plan, Removal
+from vpclogs.ledger.intents import Brought, Plan, Removal
 from vpclogs.manifests import Manifest
 from vpclogs.parquet import ParquetFile
 from vpclogs.partitions import LogType, Partition
@@ -44,6 +44,8 @@ def plan_moves(warehouse: Warehouse, manifest: Manifest, staged: Sequence[Staged
         files={name: [file.path for file in moves.files if file.table == name] for name in tables},
         removals=[Removal(key, table=QUARANTINE) for key in moves.partitions],
         moved=dict(moves.counts),
+        objects=len(moves.counts),
+        brought={key: Brought(rows=count) for key, count in moves.rows.items()},
     )
 
 
@@ -55,6 +57,7 @@ class _Moves:
         self.files: list[StagedFile] = []
         self.partitions: list[str] = []
         self.counts: Counter[str] = Counter()  # records by the identity of their object
+        self.rows: Counter[str] = Counter()  # records by partition
 
     def add(self, partition: Partition, staged: Sequence[StagedFile]) -> None:
         scan = self._warehouse.table(QUARANTINE).scan(row_filter=in_partition(partition, QUARANTINE))
@@ -70,6 +73,7 @@ class _Moves:
                 rest.write(with_all_columns(staying, rest.schema))
         self.files += rest.close()
         self.partitions.append(partition.key)
+        self.rows[partition.key] += len(taken)
         self.counts.update(pc.utf8_slice_codeunits(taken, 0, 24).to_pylist())
 
     def _move(self, file: StagedFile, partition: Partition, present: pa.Array) -> pa.Array | None:

@@ -28,6 +28,7 @@ _PRUNING = (
     "p_source_key",
     "query_timestamp",
     "start",
+    "region",  # prunes nothing, but shows without a look at the rows that they lie where they belong
 )
 
 
@@ -139,7 +140,8 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 
 
 def _is_filled(field: pa.Field, column: pa.ChunkedArray) -> bool:
-    return not field.nullable or field.name in _PRUNING or column.null_count < len(column)
+    kept = field.name in _PRUNING and field.name != "region"
+    return not field.nullable or kept or column.null_count < len(column)
 
 
 def _leaves(field: pa.Field, prefix: str = "") -> list[str]:

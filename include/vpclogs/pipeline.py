@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from vpclogs.batch_results import BatchResult, fingerprint
+from vpclogs.batch_results import LEFT_OUT, BatchResult, fingerprint
 from vpclogs.batches import batch_label, plan_batches
 from vpclogs.errors import VpcLogsError
 from vpclogs.ledger import Ledger
 from vpclogs.manifests import Manifest, Mode
 from vpclogs.objects import LogObject
-from vpclogs.partitions import LogType, Partition
+from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
 from vpclogs.settings import Settings
 from vpclogs.sources import Source
 from vpclogs.verdicts import verdict
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from vpclogs.planning import Survey
     from vpclogs.publishing import Publisher
-    from vpclogs.staging import Progress
+    from vpclogs.staging import Covers, Progress
     from vpclogs.warehouse import Warehouse
 
 __all__ = ["Pipeline", "utc_now"]
@@ -123,17 +124,30 @@ class Pipeline:
         if not self.settings.kept_days(partition.log_type, [partition.day], self.clock().date()):
             raise VpcLogsError(f"{partition.label}: its day is kept no longer, see upkeep.retention_days")
         self.publisher.complete_open(partition.log_type)
+        found = self.survey_partition(partition)
+        targets = self._targets(partition) if found.objects or self._misplaced(partition) else []
+        batches = self.freeze(partition.log_type, found, run_key=run_key, mode=Mode.RELOAD, targets=targets)
+        if not targets and not found.failures:
+            self._close_empty(partition, run_key)
+        return batches
+
+    def survey_partition(self, partition: Partition) -> Survey:
+        """All that S3 has of a partition, loaded or not, with the objects that the tables hold there by mistake.
+
+        These are the objects that are settled there although their VPC is in another region,
+        and the account's objects whose rows lie in the region ``unknown``: they may belong there.
+        """
+        strays = {row.identity for row in self.ledger.objects.strays(partition)}
+        narrow = None if strays or partition.region == UNKNOWN_REGION else partition.region
         found = self.survey(
             partition.log_type,
             lambda _: [partition.day],
             account=partition.account,
-            region=partition.region,
+            region=narrow,
             all_objects=True,
         )
-        batches = self.freeze(partition.log_type, found, run_key=run_key, mode=Mode.RELOAD)
-        if not found.objects and not found.failures:
-            self._close_empty(partition, run_key)
-        return batches
+        mine = tuple(item for item in found.objects if item.region == partition.region or item.identity in strays)
+        return replace(found, objects=mine, listed=len(mine))
 
     def survey_days(
         self,
@@ -193,8 +207,11 @@ class Pipeline:
             warehouse=self.warehouse,
             limits=self.settings.limits.parsing,
             now=self.clock(),
+            covers=self._covers(objects),
             progress=progress,
         )
+        for one in result.learned:
+            self.ledger.objects.learn_region(one.account, one.scope, one.region, learned_from=one.key)
         self.ledger.manifests.keep_staged(manifest, number, result, now=self.clock())
         return {
             "objects": len(result.outcomes),
@@ -212,7 +229,8 @@ class Pipeline:
     def publish(self, run_key: str) -> dict[str, Any]:
         """Commit the partitions that passed, in one commit; mark the others failed.
 
-        ``newly_failed`` are the partitions that were not failed before this run.
+        ``published`` are the partitions that hold all of this run's objects now, ``changed`` those
+        that this run changed, ``newly_failed`` those that were not failed before this run.
         """
         manifest = self.ledger.manifests.latest(run_key)
         staged = self.ledger.manifests.staged(manifest.id)
@@ -221,11 +239,13 @@ class Pipeline:
             decided = self._audit(manifest, staged)
         self.publisher.publish(manifest, staged, decided["passed"])
         self._mark_unread(manifest, staged)
+        committed = self.ledger.intents.committed(manifest.id)
         failed = dict(decided["failed"])
         before = self.ledger.manifests.outcome(manifest.id) or {"newly_failed": []}
         newly = self.ledger.partitions.not_failed(list(failed), manifest.log_type)
         outcome = {
             "published": decided["passed"],
+            "changed": sorted(committed.brought),
             "failed": decided["failed"],
             "newly_failed": sorted({*before["newly_failed"], *newly}),
         }
@@ -242,10 +262,16 @@ class Pipeline:
         """
         manifest = self.ledger.manifests.latest(run_key)
         outcome = self.ledger.manifests.outcome(manifest.id) or {"published": [], "failed": []}
-        return verdict(manifest, outcome, self.ledger.manifests.staged(manifest.id))
+        placed = manifest.placed(self.ledger.manifests.staged(manifest.id).values())
+        return verdict(placed, outcome, self.ledger.intents.committed(manifest.id))
 
-    def freeze(self, log_type: LogType, found: Survey, *, run_key: str, mode: Mode) -> list[dict[str, Any]]:
-        """Write what was found down as the manifest of a run; one reference per batch."""
+    def freeze(
+        self, log_type: LogType, found: Survey, *, run_key: str, mode: Mode, targets: Sequence[Partition] = ()
+    ) -> list[dict[str, Any]]:
+        """Write what was found down as the manifest of a run; one reference per batch.
+
+        ``targets`` are the partitions that a reload swaps in.
+        """
         limits = self.settings.limits
         self.ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self.clock())
         batches = plan_batches(
@@ -262,6 +288,7 @@ class Pipeline:
             listing_failures=found.failures,
             listed_until=found.listed_until(self.clock()),
             unread=found.unread,
+            targets=targets,
             object_ids=self.ledger.objects.record(found.objects, now=self.clock()),
             now=self.clock(),
         )
@@ -270,14 +297,34 @@ class Pipeline:
             for number in range(len(batches))
         ]
 
+    def _misplaced(self, partition: Partition) -> bool:
+        """Whether the table holds rows in the partition that belong elsewhere, or elsewhere rows that belong there."""
+        from vpclogs.upkeep.placement import misplaced_rows
+
+        return any(misplaced_rows(self.warehouse, one) for one in self._targets(partition))
+
+    def _targets(self, partition: Partition) -> list[Partition]:
+        """The partition, and that of the region ``unknown`` as long as rows lie there."""
+        log_type, account, day = partition.log_type, partition.account, partition.day
+        homeless = self.ledger.objects.homeless(log_type, account=account, day=day)
+        return sorted({partition, *(replace(partition, region=row.region) for row in homeless)})
+
+    def _covers(self, objects: Sequence[LogObject]) -> Covers:
+        """Whether a source reads a region. What is in a table already is moved there, not left out."""
+        sources = {source.name: source for source in self.settings.sources}
+        if not any(source.narrows_regions for source in sources.values()):
+            return lambda item, region: True
+        settled = self.ledger.objects.settled(item.identity for item in objects)
+        return lambda item, region: item.identity in settled or sources[item.source].covers_region(region)
+
     def _close_empty(self, partition: Partition, run_key: str) -> None:
-        if not self.ledger.partitions.status(partition.log_type, only=[partition]):
+        if not self.ledger.partitions.knows(partition):
             raise VpcLogsError(
                 f"{partition.label}: S3 has no object of this partition, and the ledger knows none. Check the "
                 f"account, the region (for DNS logs the VPC's) and the day, and that a source covers them."
             )
         self.ledger.partitions.close(
-            partition, detail="S3 no longer has any of its objects", run_key=run_key, now=self.clock()
+            partition, detail="S3 has no object of it any more", run_key=run_key, now=self.clock()
         )
 
     def _fetch(self, source: str, objects: Sequence[LogObject]) -> Iterable[Any]:
@@ -301,13 +348,13 @@ class Pipeline:
         return decided
 
     def _mark_unread(self, manifest: Manifest, staged: Mapping[int, BatchResult]) -> None:
-        """Tell the ledger of objects that were gone or changed when they were read."""
-        by_state: dict[str, list[int]] = {"gone": [], "changed": []}
+        """Enter in the ledger the objects that were gone or changed when they were read, or that are left out."""
+        by_state: dict[str, list[int]] = {"gone": [], "changed": [], LEFT_OUT: []}
         for result in staged.values():
             for outcome in result.outcomes:
                 if outcome.state in by_state:
                     by_state[outcome.state].append(manifest.object_ids[outcome.identity])
         for state, ids in by_state.items():
             if ids:
-                detail = f"found {state} by run {manifest.run_key}"
+                detail = f"found {state.replace('_', ' ')} by run {manifest.run_key}"
                 self.ledger.objects.mark(ids, state=state, detail=detail, now=self.clock())

@@ -131,12 +131,12 @@ def _with_regions(
             unplaced[item.account, item.scope].append(item)
     regions = ledger.objects.regions(unplaced)
     strange = [place for place in unplaced if place not in regions]
+    settled = ledger.objects.settled_regions(item.identity for place in strange for item in unplaced[place])
 
     def read(place: tuple[str, str]) -> NamedRegion | None:
         # newest first: it is the likeliest to be there still
-        readable = sorted(
-            (o for o in unplaced[place] if o.problem is None), key=lambda o: o.last_modified, reverse=True
-        )
+        readable = [o for o in unplaced[place] if o.problem is None and o.identity not in settled]
+        readable.sort(key=lambda o: o.last_modified, reverse=True)
         return learn_region(client, readable, requester_pays=requester_pays)
 
     with ThreadPoolExecutor(threads, thread_name_prefix="region") as pool:
@@ -144,7 +144,10 @@ def _with_regions(
             regions[place] = named.region if named else UNKNOWN_REGION
             if named and named.account == place[0]:
                 ledger.objects.learn_region(*place, named.region, learned_from=named.key)
-    return [replace(o, region=regions[o.account, o.scope]) if o.region is None else o for o in listed]
+    return [
+        replace(o, region=settled.get(o.identity) or regions[o.account, o.scope]) if o.region is None else o
+        for o in listed
+    ]
 
 
 def _failures(listing: Listing, source: Source) -> list[ListingFailure]:

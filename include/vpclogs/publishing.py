@@ -127,7 +127,7 @@ class Publisher:
             draft.outcomes,
             manifest=manifest.id,
             log_type=manifest.log_type,
-            versions={key: versions[key] for key in plan.partitions},
+            versions=versions,
             cuts=cuts,
             now=self._clock(),
         )

@@ -82,6 +82,13 @@ _ALL = (
     Reason("missing_field", _R, "A required field is absent or null.", _FORMAT),
     Reason("wrong_type", _R, "A field has another type than the schema says.", _FORMAT),
     Reason("bad_version", _R, "The version is not a number such as 1.100000.", _FORMAT),
+    Reason(
+        "foreign_region",
+        _R,
+        "The record names another region than its object: than the first record of a DNS object, or than the key of "
+        "a flow log object.",
+        "Find what else writes to the prefix or joins its objects. Its line and object are kept; no table has it.",
+    ),
     Reason("bad_account", _R, "The account is not 12 (or 13) digits.", _REWRITTEN),
     Reason("bad_timestamp", _R, "The time is not one that exists, in the log's form.", _FORMAT),
     Reason("bad_port", _R, "The port is not a number from 0 to 65535.", _REWRITTEN),

@@ -24,12 +24,13 @@ from vpclogs.errors import LedgerMismatch, VpcLogsError
 from vpclogs.ledger.objects import log_object
 from vpclogs.manifests import Mode
 from vpclogs.objects import LogObject
+from vpclogs.outputs import Output, Target
 from vpclogs.parsing.kept import KeptRecord, parse_kept
 from vpclogs.parsing.model import Parsed
-from vpclogs.partitions import LogType, Partition
+from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
 from vpclogs.planning import Survey
 from vpclogs.schemas import schema_for
-from vpclogs.staging import Output, Progress, Target
+from vpclogs.staging import Progress
 from vpclogs.warehouse import QUARANTINE, equals, in_partition
 
 if TYPE_CHECKING:
@@ -58,8 +59,11 @@ class Held:
 
     @property
     def needs_reload(self) -> bool:
-        """True if some of it can only be recovered by reading the partition's objects again."""
-        return bool(self.cut or self.whole)
+        """True if some of it can only be recovered by reading the partition's objects again.
+
+        Objects of the region ``unknown`` move to their region once their records can be read.
+        """
+        return bool(self.cut or self.whole or self.partition.region == UNKNOWN_REGION)
 
 
 def survey_quarantine(
@@ -185,7 +189,15 @@ def _parsed(
     ordered = pa.concat_tables(pieces).sort_by([("object", "ascending"), ("p_source_line", "ascending")])
     limits = pipeline.settings.limits.parsing
     for parsed in parse_kept(partition.log_type, _records(ordered), limits):
-        yield from _by_source(parsed, listed)
+        yield from _by_source(_of_region(parsed, partition.region), listed)
+
+
+def _of_region(parsed: Parsed, region: str) -> Parsed:
+    """The records less those that name another region: these stay in the quarantine."""
+    mine = np.asarray(pc.fill_null(pc.equal(parsed.rows.column("region").cast(pa.string()), region), True))
+    return (
+        parsed if mine.all() else Parsed(parsed.rows.filter(pa.array(mine)), parsed.objects[mine], parsed.lines[mine])
+    )
 
 
 def _records(rows: pa.Table) -> Iterator[KeptRecord]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -11,9 +12,9 @@ import pyarrow.parquet as pq
 from vpclogs.batch_results import StagedFile
 from vpclogs.parquet import ParquetFile
 from vpclogs.partitions import LogType, Partition
-from vpclogs.warehouse import QUARANTINE, Warehouse, in_partition
+from vpclogs.warehouse import Warehouse
 
-__all__ = ["carry_over", "with_all_columns", "without_objects"]
+__all__ = ["identities_of", "of_objects", "relocated", "with_all_columns", "within", "without_objects", "write_rows"]
 
 
 def without_objects(
@@ -30,30 +31,46 @@ def without_objects(
         table = warehouse.table(file.table)
         with table.io.new_input(file.path).open() as stream:
             rows = pq.read_table(stream)
-        mine = pc.invert(_of(rows, identities))
+        mine = pc.invert(of_objects(rows, identities))
         if pc.all(mine).as_py():
             kept.append(file)
             continue
-        kept += _write(warehouse, file.table, Partition.parse(file.partition, log_type), rows.filter(mine), stem)
+        kept += write_rows(warehouse, file.table, Partition.parse(file.partition, log_type), rows.filter(mine), stem)
     return kept
 
 
-def carry_over(warehouse: Warehouse, partition: Partition, identities: Sequence[str], *, stem: str) -> list[StagedFile]:
-    """New files with the published rows of the given objects, for a reload that must not lose them."""
-    if not identities:
-        return []
-    files: list[StagedFile] = []
-    for name in (partition.log_type.value, QUARANTINE):
-        rows = warehouse.table(name).scan(row_filter=in_partition(partition, name)).to_arrow()
-        files += _write(warehouse, name, partition, rows.filter(_of(rows, identities)), stem)
-    return files
+def relocated(
+    warehouse: Warehouse, files: Iterable[StagedFile], partition: Partition, *, stem: str
+) -> list[StagedFile]:
+    """Return new files with the rows of staged files, for another partition. The old files are removed."""
+    moved: list[StagedFile] = []
+    for file in files:
+        table = warehouse.table(file.table)
+        with table.io.new_input(file.path).open() as stream:
+            rows = pq.read_table(stream)
+        moved += write_rows(warehouse, file.table, partition, within(rows, partition), stem)
+        warehouse.delete_file(table, file.path)
+    return moved
 
 
-def _of(rows: pa.Table, identities: Collection[str]) -> pa.ChunkedArray:
-    return pc.is_in(pc.utf8_slice_codeunits(rows.column("p_row_id"), 0, 24), pa.array(list(identities), pa.string()))
+def within(rows: pa.Table, partition: Partition) -> pa.Table:
+    """Return the rows as rows of the partition's region."""
+    place = rows.schema.get_field_index("p_region")
+    column = pa.array([partition.region]).take(pa.array(np.zeros(len(rows), np.int8)))
+    return rows.set_column(place, rows.schema.field(place).with_type(pa.string()), column)
 
 
-def _write(warehouse: Warehouse, table: str, partition: Partition, rows: pa.Table, stem: str) -> list[StagedFile]:
+def identities_of(rows: pa.Table) -> pa.ChunkedArray:
+    return pc.utf8_slice_codeunits(rows.column("p_row_id"), 0, 24)
+
+
+def of_objects(rows: pa.Table, identities: Collection[str]) -> pa.ChunkedArray:
+    """Which rows are of the given objects."""
+    return pc.is_in(identities_of(rows), pa.array(list(identities), pa.string()))
+
+
+def write_rows(warehouse: Warehouse, table: str, partition: Partition, rows: pa.Table, stem: str) -> list[StagedFile]:
+    """Write rows to new files of a partition; none if there is no row."""
     file = ParquetFile(warehouse, table, partition, stem)
     if len(rows):
         file.write(with_all_columns(rows, file.schema))

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from vpclogs.batch_results import BatchResult
 from vpclogs.errors import PartitionsFailed
+from vpclogs.ledger.intents import Committed
 from vpclogs.manifests import Manifest
 
 __all__ = ["verdict"]
 
 
-def verdict(manifest: Manifest, outcome: Mapping[str, Any], staged: Mapping[int, BatchResult]) -> dict[str, Any]:
+def verdict(manifest: Manifest, outcome: Mapping[str, Any], committed: Committed) -> dict[str, Any]:
     """Return the counts of a run that published all its partitions.
+
+    They count the run's own commits and nothing that another run published meanwhile. ``planned``
+    counts the objects of the manifest, ``objects`` those that the run settled, and ``moved`` those
+    of them that were in a partition of another region before.
 
     Raises:
         PartitionsFailed: names each partition, and each part of a source, that was not loaded.
@@ -24,10 +28,11 @@ def verdict(manifest: Manifest, outcome: Mapping[str, Any], staged: Mapping[int,
     failed += [(failure.label, failure.detail) for failure in manifest.listing_failures]
     if failed:
         raise PartitionsFailed(failed)
-    outcomes = [each for result in staged.values() for each in result.outcomes]
     return {
-        "partitions": len(outcome["published"]),
-        "objects": len(manifest.objects),
-        "rows": sum(each.rows for each in outcomes),
-        "quarantined": sum(each.refused for each in outcomes),
+        "planned": len(manifest.objects),
+        "partitions": len(committed.brought),
+        "objects": committed.objects,
+        "moved": committed.rehomed,
+        "rows": committed.rows,
+        "quarantined": committed.quarantined,
     }

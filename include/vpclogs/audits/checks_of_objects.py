@@ -10,8 +10,11 @@ from vpclogs.audits.check import Check, Seen, percent
 from vpclogs.audits.finding import Severity
 from vpclogs.batch_results import ObjectOutcome
 from vpclogs.parsing.model import ObjectState
+from vpclogs.partitions import UNKNOWN_REGION
 
 __all__ = ["OBJECT_CHECKS"]
+
+_MOST_NAMED = 5  # VPCs in one message
 
 
 def _missing(case: Case) -> Iterator[Seen]:
@@ -108,6 +111,19 @@ def _changed(case: Case) -> Iterator[Seen]:
             f"{len(changed)} of {len(case.expected)} objects were rewritten between listing and reading. No action "
             f"needed: the next run loads the new version",
             case.key(changed[0]),
+        )
+
+
+def _contradicting(case: Case) -> Iterator[Seen]:
+    for region in sorted({item.region or "" for item in case.expected} - {case.partition.region, UNKNOWN_REGION}):
+        moved = [item for item in case.expected if item.region == region]
+        vpcs = sorted({item.scope for item in moved})
+        more = f" and {len(vpcs) - _MOST_NAMED} more" if len(vpcs) > _MOST_NAMED else ""
+        yield (
+            f"{len(moved)} of {len(case.expected)} objects name {case.partition.region}, earlier records of their VPC "
+            f"({', '.join(vpcs[:_MOST_NAMED])}{more}) named {region}. They go where their own records say; find out "
+            f"which of them are not AWS's",
+            moved[0].key,
         )
 
 
@@ -222,6 +238,15 @@ OBJECT_CHECKS = (
         expects="AWS writes an object once.",
         why="Another program rewrites objects. The next run loads the new version in place of the old one.",
         action="None tonight. Find the program that writes to the bucket.",
+    ),
+    Check(
+        "contradicting_regions",
+        Severity.WARNING,
+        _contradicting,
+        expects="All records of a VPC name one region.",
+        why="A VPC cannot move. One of the regions is from a record that AWS did not write, or a VPC id was copied.",
+        action="Compare with the region that the account's console shows. Objects of the wrong one: find who wrote "
+        "them. If the wrong region came first, delete the VPC's row from the ledger's table `scopes`.",
     ),
     Check(
         "empty_objects",

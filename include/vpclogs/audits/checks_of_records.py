@@ -114,12 +114,11 @@ def _foreign_accounts(case: Case) -> Iterator[Seen]:
 
 
 def _foreign_regions(case: Case) -> Iterator[Seen]:
-    limit, found = case.limits.max_foreign_region_share, case.seen.regions
-    if found.total > case.records * limit:
+    limit, found = case.limits.max_foreign_region_share, case.seen.reasons.names.get("foreign_region")
+    if found and found.count > case.records * limit:
         yield (
-            f"at most {percent(limit)} of the records may be of another region than {case.partition.region}, "
-            f"{found.total} of {case.records} are: {found}. The objects lie under a wrong prefix, or this VPC's region "
-            f"was learned from a wrong record",
+            f"at most {percent(limit)} of the records may name another region than their object, {found.count} of "
+            f"{case.records} do, and are refused. Objects were joined, or lie under a wrong prefix",
             found.example,
         )
 
@@ -248,11 +247,12 @@ RECORD_CHECKS = (
         Severity.ERROR,
         _foreign_regions,
         threshold=("max_foreign_region_share",),
-        expects="The records' region is the partition's.",
-        why="Published, they would be found under a wrong region. For DNS it means that the region of a VPC was "
-        "learned from a wrong record.",
-        action="Look at the example object. Move it to its right prefix, or clear the VPC's region in the ledger; then "
-        "reload.",
+        expects="The records of an object name one region: a DNS object that of its first record, a flow log object "
+        "that of its key.",
+        why="AWS writes an object for one VPC or one region. Records that name another are kept out of the table, so "
+        "that no row lies under a wrong region.",
+        action="Look at the example object. Find what joins objects or writes to the prefix; put AWS's object back, "
+        "then reload.",
     ),
     Check(
         "unknown_versions",

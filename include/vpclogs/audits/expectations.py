@@ -19,7 +19,6 @@ class Expectations:
     """
 
     account: str
-    region: str
     filled: tuple[str, ...]
     record: tuple[str, ...]
     comparable: tuple[str, ...]
@@ -35,7 +34,6 @@ _FLOW_TUPLE = ("srcAddr", "dstAddr", "srcPort", "dstPort", "protocol")
 EXPECTATIONS = {
     LogType.VPC_DNS: Expectations(
         account="account_id",
-        region="region",
         filled=("account_id", "region", "vpc_id", "query_timestamp", *_DNS_RECORD),
         record=("query_timestamp", "vpc_id", "query_name", "query_type", "srcaddr", "srcport", "transport"),
         comparable=("vpc_id", "srcaddr", "srcport"),
@@ -44,7 +42,6 @@ EXPECTATIONS = {
     ),
     LogType.VPC_FLOW: Expectations(
         account="account",
-        region="region",
         # Not interfaceId: it is `-` for a regional NAT gateway. Not account: it may be `unknown`.
         filled=("start", "end", "status"),
         filled_by_traffic=(*_FLOW_TUPLE, "packets", "bytes", "action", "vpcId", "subNetId"),

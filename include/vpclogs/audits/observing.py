@@ -18,7 +18,7 @@ from vpclogs.audits.expectations import EXPECTATIONS
 from vpclogs.audits.partition_statistics import PartitionStatistics
 from vpclogs.audits.tally import Tally
 from vpclogs.objects import LogObject
-from vpclogs.partitions import UNKNOWN_REGION, Partition
+from vpclogs.partitions import Partition
 from vpclogs.schemas.model import LogSchema
 
 __all__ = ["Observed", "observe_rows"]
@@ -88,8 +88,6 @@ def observe_rows(seen: PartitionStatistics, part: Observed, schema: LogSchema) -
     for name in part.expect.filled_by_traffic:
         _observe_nulls(seen, part, name, idle)
     _observe_origin(seen.accounts, part, part.expect.account, part.partition.account)
-    if part.partition.region != UNKNOWN_REGION:
-        _observe_origin(seen.regions, part, part.expect.region, part.partition.region)
     _observe_values(seen, part, schema)
     seen.sample.add(part.column, part.expect, part.begins)
 

@@ -21,7 +21,7 @@ class PartitionStatistics(msgspec.Struct):
       only events outside the day
     * ``filled``: by column, records that have a value
     * ``nulls``: by column, nulls where a value is required; ``due``: by column, records that require one
-    * ``accounts``, ``regions``: only those that differ from the path's
+    * ``accounts``: only those that differ from the path's
     * ``versions``, ``unknown_fields``: objects
     * ``unknown_values``: as ``column=value``
     """
@@ -36,7 +36,6 @@ class PartitionStatistics(msgspec.Struct):
     nulls: Tally = msgspec.field(default_factory=Tally)
     due: Tally = msgspec.field(default_factory=Tally)
     accounts: Tally = msgspec.field(default_factory=Tally)
-    regions: Tally = msgspec.field(default_factory=Tally)
     versions: Tally = msgspec.field(default_factory=Tally)
     unknown_fields: Tally = msgspec.field(default_factory=Tally)
     unknown_values: Tally = msgspec.field(default_factory=Tally)

@@ -23,6 +23,7 @@ CHECK_NAMES = (
     "other_logs",
     "gone_objects",
     "changed_objects",
+    "contradicting_regions",
     "empty_objects",
     "copied_objects",
     "quarantined_share",

@@ -54,13 +54,17 @@ def run(arguments: argparse.Namespace) -> int:
         raise
     pipeline.audit(run_key)
     published = pipeline.publish(run_key)
-    if published["published"]:
-        say(f"published {many(len(published['published']), 'partition')}")
+    if published["changed"]:
+        say(f"published {many(len(published['changed']), 'partition')}")
     done = pipeline.verdict(run_key)
     if done["objects"]:
         say(f"loaded {many(done['objects'], 'object')}: {many(done['rows'], 'row')}, {done['quarantined']} quarantined")
+    elif done["planned"]:
+        say("loaded nothing: other runs published these objects meanwhile, or they are not to be had any more")
     else:
         say("nothing new: all that S3 has on these days is loaded")
+    if done["moved"]:
+        say(f"{many(done['moved'], 'object')} moved to the partition of the region that the records name")
     return 0
 
 

@@ -109,13 +109,24 @@ def reload_here(pipeline: Pipeline, partitions: Sequence[Partition], *, command:
             stage_all(pipeline.ledger, batches, run_key, pipeline.stage)
             pipeline.audit(run_key)
             pipeline.publish(run_key)
-            done = pipeline.verdict(run_key)
+            pipeline.verdict(run_key)
         except VpcLogsError as error:
             complain(*error.lines)
             failed += 1
         else:
-            say(f"{partition.key}: {many(done['rows'], 'row')}, {done['quarantined']} quarantined")
+            _say_brought(pipeline, run_key, partition)
     return failed
+
+
+def _say_brought(pipeline: Pipeline, run_key: str, partition: Partition) -> None:
+    """Report what the partition holds now, and what the reload added to others because its records name them."""
+    manifest = pipeline.ledger.manifests.latest(run_key)
+    committed = pipeline.ledger.intents.committed(manifest.id)
+    swapped = {one.key for one in manifest.targets} | {partition.key}
+    for key in [partition.key, *sorted(committed.brought.keys() - {partition.key})]:
+        one = committed.of(key)
+        counts = f"{many(one.rows, 'row')}, {one.quarantined} quarantined"
+        say(f"{key}: {counts}" if key in swapped else f"{key}: {counts}, added to what it held")
 
 
 def show_plan(plan: BackfillPlan) -> None:

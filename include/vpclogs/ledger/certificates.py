@@ -13,7 +13,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from vpclogs.audits.finding import Finding
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.intents import open_within
-from vpclogs.ledger.objects import log_object
+from vpclogs.ledger.objects import NOT_COUNTED, log_object
 from vpclogs.ledger.partitions import Certificate
 from vpclogs.ledger.tables import certificates, findings, objects, partitions
 from vpclogs.manifests import Mode, manifest_hash
@@ -78,7 +78,7 @@ class CertificateBook:
         """Return, per partition, the hash of the manifest that a reload of all its known objects would have."""
         found: defaultdict[Partition, list[LogObject]] = defaultdict(list)
         query = select(objects).where(
-            objects.c.log_type == log_type, objects.c.day.in_(days), objects.c.state.not_in(("replaced", "changed"))
+            objects.c.log_type == log_type, objects.c.day.in_(days), objects.c.state.not_in(NOT_COUNTED)
         )
         with self._database.read() as connection:
             for row in connection.execute(query):

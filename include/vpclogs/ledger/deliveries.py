@@ -15,12 +15,12 @@ from sqlalchemy import Row, and_, case, delete, func, insert, select
 
 from vpclogs.layouts import key_time
 from vpclogs.ledger.database import Database
+from vpclogs.ledger.objects import NOT_COUNTED
 from vpclogs.ledger.tables import deliveries, objects
 
 __all__ = ["DeliveryBook"]
 
 _DONE = ("loaded", "refused", "empty", "gone")
-_OLD_VERSIONS = ("replaced", "changed")
 _PLACE = ("source", "account", "region", "scope")
 _COUNTS = ("objects", "settled", "refused_objects", "other_logs", "rows", "refused")
 
@@ -70,7 +70,7 @@ class DeliveryBook:
             func.sum(case((objects.c.state.in_(_DONE), 1), else_=0)).label("settled"),
         )
         known = known.where(deliveries.c.day >= since).group_by(deliveries.c.log_type, deliveries.c.day)
-        now = now.where(objects.c.day >= since, objects.c.state.not_in(_OLD_VERSIONS))
+        now = now.where(objects.c.day >= since, objects.c.state.not_in(NOT_COUNTED))
         now = now.group_by(objects.c.log_type, objects.c.day)
         with self._database.read() as connection:
             counted = {(row.log_type, row.day): (row.objects, row.settled) for row in connection.execute(known)}
@@ -80,7 +80,7 @@ class DeliveryBook:
     def _count(self, log_type: str, day: date, other_logs: Collection[str]) -> None:
         columns = [objects.c[name] for name in (*_PLACE, "key", "last_modified", "state", "reason", "rows", "refused")]
         query = select(*columns).where(
-            objects.c.log_type == log_type, objects.c.day == day, objects.c.state.not_in(_OLD_VERSIONS)
+            objects.c.log_type == log_type, objects.c.day == day, objects.c.state.not_in(NOT_COUNTED)
         )
         with self._database.read() as connection:
             found = _by_hour(connection.execute(query), other_logs)

@@ -27,7 +27,7 @@ from vpclogs.ledger.tables import intents, manifests, objects, partitions
 from vpclogs.manifests import Mode
 from vpclogs.partitions import LogType, Partition
 
-__all__ = ["Contested", "Intent", "IntentBook", "Plan", "Removal", "open_within"]
+__all__ = ["Brought", "Committed", "Contested", "Intent", "IntentBook", "Plan", "Removal", "open_within"]
 
 
 class Removal(msgspec.Struct, frozen=True):
@@ -41,8 +41,20 @@ class Removal(msgspec.Struct, frozen=True):
     table: str | None = None
 
 
+class Brought(msgspec.Struct, frozen=True):
+    """The rows and refused records that a publish brings to a partition, as its files hold them."""
+
+    rows: int = 0
+    quarantined: int = 0
+
+
 class Plan(msgspec.Struct, frozen=True):
-    """The changes that one publish makes."""
+    """The changes that one publish makes.
+
+    ``partitions`` are those of the run that it publishes. ``others`` change with them, because
+    objects move between them and these. ``rehomed`` are the identities of the objects that are
+    settled elsewhere and move. ``objects`` counts the objects that it settles.
+    """
 
     mode: Mode
     run_key: str
@@ -53,6 +65,10 @@ class Plan(msgspec.Struct, frozen=True):
     replaced: list[int] = []  # ids of objects whose rows the removals delete for good
     bases: dict[str, int] = {}  # by table: its last sequence number before the claim
     moved: dict[str, int] = {}  # by object identity: records that move from the quarantine to the table
+    others: list[str] = []
+    rehomed: list[str] = []
+    objects: int = 0
+    brought: dict[str, Brought] = {}  # by partition
 
     @property
     def tables(self) -> list[str]:
@@ -75,6 +91,29 @@ class Intent:
     open: bool
     plan: Plan
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """All that the settled publishes of a manifest did: by partition, objects settled, objects that moved."""
+
+    brought: Mapping[str, Brought]
+    objects: int
+    rehomed: int
+
+    def of(self, partition: str) -> Brought:
+        """Return what a partition got."""
+        return self.brought.get(partition, Brought())
+
+    @property
+    def rows(self) -> int:
+        """The rows that became visible."""
+        return sum(one.rows for one in self.brought.values())
+
+    @property
+    def quarantined(self) -> int:
+        """The refused records, and objects refused whole, that came to the quarantine."""
+        return sum(one.quarantined for one in self.brought.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +142,9 @@ class IntentBook:
     ) -> Intent | Contested:
         """Claim the objects and write the intent, all or nothing.
 
-        ``versions`` are the partition versions that the plan was made from. ``cuts`` are the expiration counts read
-        before the plan's bases, which guarantees that the history after the bases still exists.
+        ``versions`` are the versions of the partitions that the plan was made from, 0 for a new
+        partition. ``cuts`` are the expiration counts read before the plan's bases, which guarantees
+        that the history after the bases still exists.
 
         Raises:
             VpcLogsError: the manifest is so old that its staged files were cleaned up.
@@ -115,13 +155,16 @@ class IntentBook:
                 raise VpcLogsError(f"run {plan.run_key}: what it staged was cleaned up. Clear all of the run's tasks.")
             if connection.scalar(select(intents.c.seq).where(intents.c.log_type == log_type, intents.c.open).limit(1)):
                 return Contested()
-            if self._versions(connection, log_type, plan.partitions) != dict(versions):
+            now_there = self._versions(connection, log_type, plan.partitions)
+            if any(now_there.get(key, 0) != versions.get(key, 0) for key in (*plan.partitions, *plan.others)):
                 return Contested()
             counts = counts_within(connection)
             if any(counts.get(name, 0) != cuts.get(name, 0) for name in plan.bases):
                 return Contested()
-            if plan.mode is Mode.ADD and (taken := self._taken(connection, [o.identity for o in outcomes])):
-                return Contested(taken)
+            if plan.mode is Mode.ADD:
+                moving = frozenset(plan.rehomed)
+                if taken := self._taken(connection, [o.identity for o in outcomes if o.identity not in moving]):
+                    return Contested(taken)
             row = {
                 "id": uuid4().hex,
                 "manifest": manifest,
@@ -141,10 +184,22 @@ class IntentBook:
 
     def published(self, manifest: int) -> frozenset[str]:
         """Return the keys of the partitions of a manifest that were published."""
+        return frozenset(key for plan in self._settled(manifest) for key in plan.partitions)
+
+    def committed(self, manifest: int) -> Committed:
+        """Return the changes that the publishes of a manifest made to the tables."""
+        plans = self._settled(manifest)
+        brought: dict[str, Brought] = {}
+        for plan in plans:
+            for key, one in plan.brought.items():
+                before = brought.get(key, Brought())
+                brought[key] = Brought(before.rows + one.rows, before.quarantined + one.quarantined)
+        return Committed(brought, sum(plan.objects for plan in plans), sum(len(plan.rehomed) for plan in plans))
+
+    def _settled(self, manifest: int) -> list[Plan]:
         query = select(intents.c.document).where(intents.c.manifest == manifest, ~intents.c.open)
         with self._database.read() as connection:
-            plans = [msgspec.convert(document, Plan) for document in connection.scalars(query)]
-        return frozenset(key for plan in plans for key in plan.partitions)
+            return [msgspec.convert(document, Plan) for document in connection.scalars(query)]
 
     def is_open(self, seq: int) -> bool:
         """Return True while the intent waits for its commit or its ledger entry."""
@@ -167,7 +222,7 @@ class IntentBook:
             abandon_within(connection, intent)
 
     def versions(self, log_type: LogType, keys: Sequence[str]) -> dict[str, int]:
-        """Return how often each partition was published so far."""
+        """Return how often each published partition of the keys' accounts and days was published."""
         with self._database.read() as connection:
             return self._versions(connection, log_type, keys)
 
@@ -178,8 +233,7 @@ class IntentBook:
             partitions.c.account.in_({partition.account for partition in wanted}),
             partitions.c.day.in_({partition.day for partition in wanted}),
         )
-        found = {(row.account, row.region, row.day): row.version for row in connection.execute(query)}
-        return {one.key: found.get((one.account, one.region, one.day), 0) for one in wanted}
+        return {f"{row.account}|{row.region}|{row.day.isoformat()}": row.version for row in connection.execute(query)}
 
     def _taken(self, connection: Connection, identities: Sequence[str]) -> frozenset[str]:
         taken: set[str] = set()
@@ -211,6 +265,7 @@ def _claim_objects(connection: Connection, seq: int, outcomes: Sequence[ObjectOu
         .values(
             intent=seq,
             outcome=bindparam("to_state"),
+            home=bindparam("to_region"),
             rows=bindparam("n_rows"),
             refused=bindparam("n_refused"),
             raw_bytes=bindparam("n_bytes"),
@@ -222,6 +277,7 @@ def _claim_objects(connection: Connection, seq: int, outcomes: Sequence[ObjectOu
         {
             "of": o.identity,
             "to_state": o.state,
+            "to_region": o.partition.split("|")[1],
             "n_rows": o.rows,
             "n_refused": o.refused,
             "n_bytes": o.raw_bytes,

@@ -17,10 +17,12 @@ from vpclogs.ledger.objects import log_object
 from vpclogs.ledger.tables import manifest_objects, manifests, objects, staged_batches
 from vpclogs.manifests import ListingFailure, Manifest, Mode, manifest_hash
 from vpclogs.objects import LogObject
-from vpclogs.partitions import LogType
+from vpclogs.partitions import LogType, Partition
 from vpclogs.unread import UnreadFolders
 
 __all__ = ["ManifestBook"]
+
+_PLANNED = manifest_objects.c.region.label("planned")  # null in manifests of earlier releases
 
 
 class ManifestBook:
@@ -41,10 +43,12 @@ class ManifestBook:
         now: datetime,
         listed_until: datetime | None = None,
         unread: Sequence[UnreadFolders] = (),
+        targets: Sequence[Partition] = (),
     ) -> Manifest:
         """Write a manifest once. Every later task of the run reads this list and no other.
 
         ``listed_until``, if given, means that all objects delivered before that time were listed.
+        ``targets`` are the partitions that a reload swaps in.
         """
         listed = [item for batch in batches for item in batch]
         values = {
@@ -59,12 +63,13 @@ class ManifestBook:
             "listing_failures": [asdict(failure) for failure in listing_failures],
             "listed_until": listed_until,
             "unread_folders": [asdict(one) for one in unread],
+            "targets": [target.key for target in targets],
         }
         with self._database.write() as connection:
             key = connection.execute(insert(manifests).values(values)).inserted_primary_key
             assert key is not None  # noqa: S101 - an insert of one row has a key
             rows = [
-                {"manifest": key[0], "batch": number, "object": object_ids[item.identity]}
+                {"manifest": key[0], "batch": number, "object": object_ids[item.identity], "region": item.region}
                 for number, batch in enumerate(batches)
                 for item in batch
             ]
@@ -79,7 +84,7 @@ class ManifestBook:
         with self._database.read() as connection:
             row = connection.execute(select(manifests).where(manifests.c.id == manifest)).one()
             listed = connection.execute(
-                select(manifest_objects.c.batch, objects)
+                select(manifest_objects.c.batch, _PLANNED, objects)
                 .join(objects, objects.c.id == manifest_objects.c.object)
                 .where(manifest_objects.c.manifest == manifest)
                 .order_by(manifest_objects.c.position)
@@ -89,13 +94,13 @@ class ManifestBook:
     def batch(self, manifest: int, number: int) -> list[LogObject]:
         """Return the objects of one batch, in manifest order."""
         query = (
-            select(objects)
+            select(_PLANNED, objects)
             .join(manifest_objects, objects.c.id == manifest_objects.c.object)
             .where(manifest_objects.c.manifest == manifest, manifest_objects.c.batch == number)
             .order_by(manifest_objects.c.position)
         )
         with self._database.read() as connection:
-            return [log_object(row) for row in connection.execute(query)]
+            return [log_object(row, region=row.planned) for row in connection.execute(query)]
 
     def latest(self, run_key: str) -> Manifest:
         """Return the newest manifest of a run.
@@ -156,7 +161,7 @@ def _manifest(row: Row[Any], listed: Sequence[Row[Any]]) -> Manifest:
     batches: list[list[LogObject]] = [[] for _ in range(row.batches)]
     ids: dict[str, int] = {}
     for entry in listed:
-        item = log_object(entry)
+        item = log_object(entry, region=entry.planned)
         batches[entry.batch].append(item)
         ids[item.identity] = entry.id
     return Manifest(
@@ -168,4 +173,5 @@ def _manifest(row: Row[Any], listed: Sequence[Row[Any]]) -> Manifest:
         batches=tuple(tuple(batch) for batch in batches),
         object_ids=ids,
         listing_failures=tuple(ListingFailure(**failure) for failure in row.listing_failures),
+        targets=tuple(Partition.parse(key, row.log_type) for key in row.targets or ()),
     )

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, bindparam, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
+from vpclogs.batch_results import LEFT_OUT
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.tables import objects, scopes
 from vpclogs.objects import LogObject
-from vpclogs.partitions import LogType, Partition
+from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
 
-__all__ = ["SETTLED", "UNKNOWN_ETAG", "ObjectBook", "log_object", "within"]
+__all__ = ["NOT_COUNTED", "SETTLED", "UNKNOWN_ETAG", "ObjectBook", "log_object", "within"]
 
 SETTLED = ("loaded", "refused", "empty")
 """States of an object that is done: planning leaves it out."""
+
+NOT_COUNTED = ("replaced", "changed", LEFT_OUT)
+"""States of what is no part of its partition: older versions, and objects whose region the source leaves out."""
 
 UNKNOWN_ETAG = "unknown"
 """The ETag of an object that a rebuilt ledger knows only from its rows. Its identity is exact; its size is 0."""
@@ -34,18 +39,29 @@ class ObjectBook:
         self._database = database
 
     def new(self, listed: Sequence[LogObject]) -> list[LogObject]:
-        """Return the listed objects that are not settled and not claimed by a publish."""
+        """Return the listed objects that are neither settled nor claimed, and those settled without a region.
+
+        An object that is settled in the region ``unknown`` is read again if it has rows, which name
+        their region, or if the region of its VPC has become known.
+        """
         if not listed:
             return []
         days = [item.day for item in listed]
-        query = select(objects.c.identity).where(
-            objects.c.log_type == listed[0].log_type,
-            objects.c.day.between(min(days), max(days)),
-            objects.c.state.in_(SETTLED) | objects.c.intent.is_not(None),
+        span = (objects.c.log_type == listed[0].log_type) & objects.c.day.between(min(days), max(days))
+        settled = objects.c.state.in_(SETTLED)
+        query = select(objects.c.identity).where(span, settled | objects.c.intent.is_not(None))
+        homeless = select(objects.c.identity, objects.c.rows).where(
+            span, settled, objects.c.region == UNKNOWN_REGION, objects.c.state != "empty"
         )
         with self._database.read() as connection:
             known = set(connection.scalars(query))
-        return [item for item in listed if item.identity not in known]
+            unplaced = {row.identity: row.rows for row in connection.execute(homeless)}
+        return [
+            item
+            for item in listed
+            if item.identity not in known
+            or (item.identity in unplaced and (unplaced[item.identity] or item.region != UNKNOWN_REGION))
+        ]
 
     def record(self, listed: Sequence[LogObject], *, now: datetime) -> dict[str, int]:
         """Add a row for each object that has none, and return row ids by identity. Regions must be known."""
@@ -69,6 +85,63 @@ class ObjectBook:
             if keys is None:
                 return list(connection.execute(query))
             return [row for some in _chunks(keys) for row in connection.execute(query.where(objects.c.key.in_(some)))]
+
+    def settled_versions(self, partition: Partition, keys: Sequence[str]) -> list[Row[Any]]:
+        """Return the settled objects with these keys, in whatever region of the partition's account and day."""
+        query = select(objects).where(_beside(partition), objects.c.state.in_(SETTLED))
+        with self._database.read() as connection:
+            return [row for some in _chunks(keys) for row in connection.execute(query.where(objects.c.key.in_(some)))]
+
+    def settled_regions(self, identities: Iterable[str]) -> dict[str, str]:
+        """Return the known regions in which those of the objects that are settled lie, by identity."""
+        found: dict[str, str] = {}
+        with self._database.read() as connection:
+            for chunk in _chunks(list(identities)):
+                query = select(objects.c.identity, objects.c.region).where(
+                    objects.c.identity.in_(chunk),
+                    objects.c.state.in_(SETTLED),
+                    objects.c.region != UNKNOWN_REGION,
+                )
+                found |= {row.identity: row.region for row in connection.execute(query)}
+        return found
+
+    def settled(self, identities: Iterable[str]) -> frozenset[str]:
+        """Return those of the objects that are settled."""
+        found: set[str] = set()
+        with self._database.read() as connection:
+            for chunk in _chunks(list(identities)):
+                query = select(objects.c.identity).where(objects.c.identity.in_(chunk), objects.c.state.in_(SETTLED))
+                found.update(connection.scalars(query))
+        return frozenset(found)
+
+    def strays(self, partition: Partition) -> list[Row[Any]]:
+        """Return the settled objects that a reload of the partition lists although their VPC seems to be elsewhere.
+
+        They lie in the partition, or in that of the region ``unknown`` if it holds rows, which may belong here.
+        """
+        if partition.log_type is LogType.VPC_FLOW:
+            return []
+        known = self.known_scopes()
+        strays = [row for row in self.settled_in(partition) if known.get((row.account, row.scope)) != partition.region]
+        if self.homeless(partition.log_type, account=partition.account, day=partition.day):
+            strays += self.settled_in(replace(partition, region=UNKNOWN_REGION))
+        return strays
+
+    def homeless(self, log_type: LogType, *, account: str | None = None, day: date | None = None) -> list[Row[Any]]:
+        """Return the loaded objects whose rows lie in the region ``unknown``, of one account or day if given.
+
+        Rows name their region, so no publish leaves any there; earlier releases did.
+        """
+        query = select(objects).where(
+            objects.c.log_type == log_type,
+            objects.c.region == UNKNOWN_REGION,
+            objects.c.state == "loaded",
+            objects.c.rows > 0,
+            *([objects.c.account == account] if account else []),
+            *([objects.c.day == day] if day else []),
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query))
 
     def unsettled(
         self, source: str, days: Sequence[date], *, account: str | None = None, region: str | None = None
@@ -130,16 +203,16 @@ class ObjectBook:
 
     def _outdate(self, new: Sequence[LogObject], now: datetime) -> None:
         """Mark earlier versions of the keys that were listed but never loaded: they no longer exist."""
-        together: defaultdict[tuple[Partition, str], list[LogObject]] = defaultdict(list)
+        together: defaultdict[tuple[str, date, str], list[LogObject]] = defaultdict(list)
         for item in new:
-            together[item.partition, item.bucket].append(item)
+            together[item.account, item.day, item.bucket].append(item)
         with self._database.write() as connection:
-            for (partition, bucket), items in together.items():
+            for (_, _, bucket), items in together.items():
                 for some in _chunks(items):
                     connection.execute(
                         update(objects)
                         .where(
-                            within(partition),
+                            _beside(items[0].partition),
                             objects.c.bucket == bucket,
                             objects.c.key.in_([item.key for item in some]),
                             objects.c.identity.not_in([item.identity for item in some]),
@@ -188,16 +261,20 @@ def _differs(item: LogObject, row: Row[Any]) -> bool:
 
 def within(partition: Partition) -> Any:
     """Return the condition that selects a partition's rows of ``objects``."""
+    return _beside(partition) & (objects.c.region == partition.region)
+
+
+def _beside(partition: Partition) -> Any:
+    """Return the condition that selects the rows of the partition's account and day, in any region."""
     return (
         (objects.c.log_type == partition.log_type)
         & (objects.c.account == partition.account)
-        & (objects.c.region == partition.region)
         & (objects.c.day == partition.day)
     )
 
 
-def log_object(row: Row[Any]) -> LogObject:
-    """Return the listed object that a ledger row records."""
+def log_object(row: Row[Any], *, region: str | None = None) -> LogObject:
+    """Return the listed object that a ledger row records, in another ``region`` if given."""
     return LogObject(
         source=row.source,
         log_type=LogType(row.log_type),
@@ -207,7 +284,7 @@ def log_object(row: Row[Any]) -> LogObject:
         size=row.size,
         last_modified=row.last_modified,
         account=row.account,
-        region=row.region,
+        region=region or row.region,
         day=row.day,
         scope=row.scope,
         problem=row.problem,

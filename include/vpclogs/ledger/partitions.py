@@ -11,7 +11,7 @@ from sqlalchemy import and_, case, delete, func, insert, select, update
 
 from vpclogs.audits.finding import Finding
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.objects import SETTLED
+from vpclogs.ledger.objects import NOT_COUNTED, SETTLED, within
 from vpclogs.ledger.tables import findings, objects, partitions
 from vpclogs.partitions import LogType, Partition
 
@@ -83,6 +83,14 @@ class PartitionBook:
                         "version": 0,
                     }
                     connection.execute(insert(partitions).values(identity | values))
+
+    def knows(self, partition: Partition) -> bool:
+        """Whether the ledger has objects of the partition, or a run published or failed it."""
+        with self._database.read() as connection:
+            return (
+                connection.scalar(select(partitions.c.version).where(_same(partition))) is not None
+                or connection.scalar(select(objects.c.id).where(within(partition)).limit(1)) is not None
+            )
 
     def close(self, partition: Partition, *, detail: str, run_key: str, now: datetime) -> None:
         """Mark a failed partition published because nothing is left to load."""
@@ -178,7 +186,7 @@ class PartitionBook:
                 func.min(case((~done, objects.c.last_modified))).label("pending_since"),
             )
             # count a rewritten object as its newest version only
-            .where(objects.c.log_type == log_type, objects.c.state.not_in(("replaced", "changed")))
+            .where(objects.c.log_type == log_type, objects.c.state.not_in(NOT_COUNTED))
             .group_by(objects.c.account, objects.c.region, objects.c.day)
         )
         if since is not None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
-from vpclogs.ledger.objects import SETTLED
-from vpclogs.ledger.tables import intents, objects, partitions
+from vpclogs.ledger.objects import NOT_COUNTED, SETTLED, within
+from vpclogs.ledger.tables import certificates, intents, objects, partitions
 from vpclogs.manifests import Mode
-from vpclogs.partitions import Partition
+from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
 
 if TYPE_CHECKING:
     from vpclogs.ledger.intents import Intent, Plan
@@ -27,7 +27,10 @@ def settle_within(connection: Connection, intent: Intent, now: datetime) -> None
     if closed.rowcount == 0:
         return
     connection.execute(
-        update(objects).where(objects.c.intent == intent.seq).values(state=objects.c.outcome, settled_at=now)
+        update(objects)
+        .where(objects.c.intent == intent.seq)
+        # no home: claimed by an earlier release
+        .values(state=objects.c.outcome, region=func.coalesce(objects.c.home, objects.c.region), settled_at=now)
     )
     for start in range(0, len(intent.plan.replaced), 500):
         connection.execute(
@@ -38,6 +41,13 @@ def settle_within(connection: Connection, intent: Intent, now: datetime) -> None
     _count_moved(connection, intent.plan.moved)
     for key in intent.plan.partitions:
         _bump(connection, Partition.parse(key, intent.log_type), intent.plan, now)
+    for key in intent.plan.others:
+        _touch(connection, Partition.parse(key, intent.log_type), intent.plan, now)
+    if intent.log_type is LogType.VPC_DNS:
+        _close_emptied(connection, [Partition.parse(key, intent.log_type) for key in intent.plan.partitions], now)
+    if intent.plan.mode is Mode.RELOAD or intent.plan.others:
+        for key in (*intent.plan.partitions, *intent.plan.others):
+            _withdraw_certificate(connection, Partition.parse(key, intent.log_type))
 
 
 def abandon_within(connection: Connection, intent: Intent) -> None:
@@ -48,7 +58,7 @@ def abandon_within(connection: Connection, intent: Intent) -> None:
         connection.execute(
             update(objects)
             .where(objects.c.intent == intent.seq, objects.c.state.not_in(SETTLED))
-            .values(intent=None, outcome=None)
+            .values(intent=None, outcome=None, home=None)
         )
 
 
@@ -78,6 +88,54 @@ def _bump(connection: Connection, partition: Partition, plan: Plan, now: datetim
             "version": 1,
         }
         connection.execute(insert(partitions).values(row | values))
+
+
+def _touch(connection: Connection, partition: Partition, plan: Plan, now: datetime) -> None:
+    """Count a change of a partition that was not audited: what it lacks it lacks still, unless nothing is left."""
+    if _is_empty(connection, partition):
+        _bump(connection, partition, plan, now)
+        return
+    changed = connection.execute(
+        update(partitions).where(_same(partition)).values(version=partitions.c.version + 1, updated_at=now)
+    )
+    if changed.rowcount == 0:
+        _bump(connection, partition, plan, now)
+
+
+def _close_emptied(connection: Connection, published: Sequence[Partition], now: datetime) -> None:
+    """End the failure of partitions of the region ``unknown`` whose objects have all found their region."""
+    accounts, days = sorted({one.account for one in published}), {one.day for one in published}
+    for start in range(0, len(accounts), 500):
+        failed = (
+            (partitions.c.log_type == LogType.VPC_DNS)
+            & partitions.c.account.in_(accounts[start : start + 500])
+            & (partitions.c.region == UNKNOWN_REGION)
+            & partitions.c.day.in_(days)
+            & (partitions.c.state == "failed")
+        )
+        for row in connection.execute(select(partitions).where(failed)).all():
+            place = Partition(LogType.VPC_DNS, row.account, row.region, row.day)
+            if _is_empty(connection, place):
+                values = {"state": "published", "detail": "", "updated_at": now}
+                connection.execute(update(partitions).where(_same(place)).values(values))
+
+
+def _withdraw_certificate(connection: Connection, partition: Partition) -> None:
+    """Delete the certificate of a partition that has no object any more: nothing would renew it."""
+    if _is_empty(connection, partition):
+        connection.execute(
+            delete(certificates).where(
+                certificates.c.log_type == partition.log_type,
+                certificates.c.account == partition.account,
+                certificates.c.region == partition.region,
+                certificates.c.day == partition.day,
+            )
+        )
+
+
+def _is_empty(connection: Connection, partition: Partition) -> bool:
+    here = within(partition) & objects.c.state.not_in(NOT_COUNTED)
+    return connection.scalar(select(objects.c.id).where(here).limit(1)) is None
 
 
 def _same(partition: Partition) -> Any:

@@ -82,9 +82,11 @@ objects = Table(
     Column("raw_bytes", BigInteger, nullable=False, default=0),
     # the publish that claimed this object, open or settled: no other may add it
     Column("intent", BigInteger, index=True),
+    # what `region` becomes when that publish is settled: the region that the object's records name
+    Column("home", String(40)),
     Column("first_seen", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
-    Index(None, "log_type", "account", "region", "day"),
+    Index(None, "log_type", "account", "day", "region"),
     Index(None, "log_type", "day", "state"),
 )
 
@@ -110,6 +112,7 @@ manifests = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("batches", Integer, nullable=False),
     Column("listing_failures", JSON, nullable=False),
+    Column("targets", JSON),  # keys of the partitions that a reload swaps in
     # all objects delivered before this time were listed, except the failures; null after a partial listing
     Column("listed_until", UtcDateTime),
     Column("unread_folders", JSON),  # see vpclogs.unread; null in manifests of versions that did not count them
@@ -125,6 +128,7 @@ manifest_objects = Table(
     Column("position", Integer, primary_key=True),
     Column("batch", Integer, nullable=False),
     Column("object", ForeignKey("objects.id"), nullable=False, index=True),
+    Column("region", String(40)),  # for which the run planned it; an object that is loaded may lie elsewhere
 )
 
 staged_batches = Table(

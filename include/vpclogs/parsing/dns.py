@@ -10,6 +10,7 @@ from vpclogs.parsing.blocks import Block, BlockResult
 from vpclogs.parsing.coded import Codes, Positions
 from vpclogs.parsing.dns_columns import DnsColumns
 from vpclogs.parsing.dns_fast import FastReader
+from vpclogs.parsing.dns_origin import ObjectRegions
 from vpclogs.parsing.dns_records import DnsRecord, MajorVersion, read_record
 from vpclogs.parsing.model import ObjectState, ObjectUnreadable, ParseLimits, Refused
 from vpclogs.parsing.strict_json import BadRecord
@@ -20,11 +21,15 @@ _BLANK = b" \t\r"
 
 
 class DnsParser:
-    """Parses DNS query logs: most lines on the fast path, each other one as a whole."""
+    """Parses DNS query logs: most lines on the fast path, each other one as a whole.
 
-    def __init__(self, limits: ParseLimits) -> None:
+    If ``whole`` objects are parsed, records that name another region than their object are refused.
+    """
+
+    def __init__(self, limits: ParseLimits, *, whole: bool = True) -> None:
         self._limits = limits
         self._fast = FastReader()
+        self._regions = ObjectRegions() if whole else None
 
     def parse(self, block: Block) -> BlockResult:
         """Judge every line. A line of blanks is no record."""
@@ -34,6 +39,14 @@ class DnsParser:
             parts.append(DnsColumns.of(list(records), list(records.values())))
         columns = DnsColumns.join(parts)
         objects = block.line_objects[columns.lines]
+        if self._regions and (foreign := self._regions.foreign(objects, columns.texts["region"])):
+            lines = columns.lines[list(foreign)].tolist()
+            refused += [
+                block.refuse(line, "foreign_region", "region", why, self._limits)
+                for line, why in zip(lines, foreign.values(), strict=True)
+            ]
+            columns = columns.pick(np.delete(np.arange(len(objects)), list(foreign)))
+            objects = block.line_objects[columns.lines]
         versions = columns.texts["version"].values.to_pylist()
         return BlockResult(
             rows=columns.table(),

@@ -151,13 +151,13 @@ class _Driver:
             yield from self._parse(block.only(account.ordinal), [account])
 
 
-def text_parser(log_type: LogType, limits: ParseLimits) -> TextParser:
-    """How to read the log's text form."""
+def text_parser(log_type: LogType, limits: ParseLimits, *, whole: bool = True) -> TextParser:
+    """How to read the log's text form. ``whole`` says that all records of each object come, not some of them."""
     # Imported here because the parsers are costly to import and a process needs one of them.
     if log_type is LogType.VPC_DNS:
         from vpclogs.parsing.dns import DnsParser
 
-        return DnsParser(limits)
+        return DnsParser(limits, whole=whole)
     from vpclogs.parsing.flow_text import FlowTextParser
 
     return FlowTextParser(limits)

@@ -36,7 +36,7 @@ def parse_kept(log_type: LogType, records: Iterable[KeptRecord], limits: ParseLi
 
     The records come in the order of object and line, and so do the rows.
     """
-    parser, builder = text_parser(log_type, limits), BlockBuilder(limits)
+    parser, builder = text_parser(log_type, limits, whole=False), BlockBuilder(limits)
     under: tuple[int, str | None] = (-1, None)
     for record in records:
         if (record.object, record.header) != under:

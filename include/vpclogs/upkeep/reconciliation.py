@@ -9,14 +9,15 @@ left to the next time: the ledger's version of it tells.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pyiceberg.expressions import And
 
 from vpclogs.audits.finding import Finding, Severity
+from vpclogs.identifiers import is_region
 from vpclogs.ledger.certificates import Certified, Standing
 from vpclogs.ledger.partitions import Certificate
 from vpclogs.manifests import ListingFailure
@@ -25,6 +26,7 @@ from vpclogs.partitions import LogType, Partition
 from vpclogs.planning import started
 from vpclogs.schemas import schema_for
 from vpclogs.upkeep.partition_files import files_by_partition, on_days
+from vpclogs.upkeep.placement import misplaced_on
 from vpclogs.upkeep.retention import first_refused
 from vpclogs.warehouse import QUARANTINE, equals, in_partition
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Reconciled", "default_days", "reconcile"]
 
 _DAYS_AT_ONCE = 7  # what is held in memory: the objects of so many days
-_CHECKS = ("late_objects", "table_counts")
+_CHECKS = ("late_objects", "table_counts", "misplaced_rows")
 _NOTHING = Certificate(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
@@ -59,13 +61,17 @@ class Reconciled:
 
 
 def default_days(pipeline: Pipeline, log_type: LogType) -> list[date]:
-    """The days that are reconciled daily: all that are open, the newly closed one, and as many as the settings say."""
+    """The days that are reconciled daily: all that are open, the newly closed one, and as many as the settings say.
+
+    With them come those of any age on which rows lie in the region ``unknown``.
+    """
     today = pipeline.clock().date()
     first = min(
         pipeline.settings.first_open_day(log_type, today) - timedelta(days=1),
         today - timedelta(days=pipeline.settings.upkeep.reconcile_days),
     )
-    return [first + timedelta(days=number) for number in range((today - first).days + 1)]
+    recent = [first + timedelta(days=number) for number in range((today - first).days + 1)]
+    return sorted({*recent, *(row.day for row in pipeline.ledger.objects.homeless(log_type))})
 
 
 def reconcile(pipeline: Pipeline, log_type: LogType, *, run_key: str, days: Sequence[date] | None = None) -> Reconciled:
@@ -104,6 +110,8 @@ class _Part:
         before = self._ledger.certificates.standings(self._log_type, self._days)
         rows, refused = self._rows_in(self._log_type.value), self._rows_in(QUARANTINE)
         counts = self._counts()
+        misplaced = misplaced_on(self._pipeline.warehouse, self._log_type, self._days)
+        missing = _missing(misplaced)
         hashes = self._ledger.certificates.hashes(self._log_type, self._days)
         after = self._ledger.certificates.standings(self._log_type, self._days)
         made = []
@@ -113,9 +121,14 @@ class _Part:
             count = counts.get(partition, _NOTHING)
             detail = self._wrong(partition, count, rows[partition], refused[partition])
             if detail:
-                self._done.mismatched.append((partition.key, detail))
                 self._add(partition, "table_counts", Severity.ERROR, f"{detail}; reload the partition")
-            why = detail or _pending(count) or _covering(failures, partition)
+            if partition in misplaced:
+                found = _named(misplaced[partition])
+                detail = "; ".join(filter(None, [detail, found]))
+                self._add(partition, "misplaced_rows", Severity.ERROR, f"{found}; a reload moves them")
+            if detail:
+                self._done.mismatched.append((partition.key, detail))
+            why = detail or missing.get(partition) or _pending(count) or _covering(failures, partition)
             listed = hashes.get(partition, "")
             made.append(Certified(partition, count, listed, rows[partition], refused[partition], why))
             self._findings.setdefault(partition, [])
@@ -134,7 +147,8 @@ class _Part:
         new = self._ledger.objects.new(found.objects)
         self._ledger.objects.record(new, now=self._now)
         last = self._now.date() - timedelta(days=self._pipeline.settings.lookback_days(self._log_type))
-        late = [item for item in new if item.day < last]
+        settled = self._ledger.objects.settled(item.identity for item in new)  # to be moved, see misplaced rows
+        late = [item for item in new if item.day < last and item.identity not in settled]
         for partition, listed in _by_partition(late).items():
             message = f"{len(listed)} objects are not loaded, and no hourly run looks at this day any more"
             self._add(partition, "late_objects", Severity.WARNING, f"{message}; a reload brings them", listed[0].key)
@@ -196,6 +210,24 @@ def _quiet(before: Standing | None, after: Standing | None) -> bool:
 
 def _pending(count: Certificate) -> str:
     return "" if count.complete else f"{count.pending} of {count.listed} objects are not loaded"
+
+
+def _named(counts: Counter[str]) -> str:
+    """What is wrong with a partition that holds rows of other regions."""
+    shown = ", ".join(f"{count} of {region[:40]!r}" for region, count in counts.most_common(5))
+    more = f" and {len(counts) - 5} more regions" if len(counts) > 5 else ""
+    return f"the partition holds rows that name another region: {shown}{more}"
+
+
+def _missing(misplaced: Mapping[Partition, Counter[str]]) -> dict[Partition, str]:
+    """What is wrong with the partitions to which such rows belong."""
+    missing: dict[Partition, str] = {}
+    for place, counts in misplaced.items():
+        for region, count in counts.items():
+            if is_region(region):
+                home = replace(place, region=region)
+                missing[home] = f"{count} of its rows lie in the partition {place.key}; a reload of that one moves them"
+    return missing
 
 
 def _covering(failures: Sequence[ListingFailure], partition: Partition) -> str:

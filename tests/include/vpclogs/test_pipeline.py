@@ -100,6 +100,8 @@ def test_every_record_of_the_sample_is_in_exactly_one_place(make_pipeline, bucke
     assert count(pipeline, log_type) == totals.good
     assert Counter(row["reason"] for row in quarantine(pipeline)) == truth.reasons(log_type)
     assert done == {
+        "planned": totals.objects,
+        "moved": 0,
         "partitions": len(truth.partitions(log_type)),
         "objects": totals.objects,
         "rows": totals.good,

@@ -123,7 +123,7 @@ def test_one_reason_or_one_partition_can_be_replayed_alone(tmp_path: Path, bucke
     run_hour(make_pipeline(tmp_path, bucket, s3, **SHORT_LINES), "hour")
     pipeline = make_pipeline(tmp_path, bucket, s3)
 
-    assert replay(pipeline, "1", reason="not_json") == {"partitions": 1, "objects": 1, "rows": 0, "quarantined": 0}
+    assert replay(pipeline, "1", reason="not_json")["rows"] == 0
     assert replay(pipeline, "2", reason="line_too_long", partition=DNS)["rows"] == 1
 
     assert {row["p_account"] for row in rows(pipeline, "quarantine", "p_account")} == {"123456789012", "222222222222"}

@@ -14,6 +14,8 @@ from typing import Any
 
 __all__ = ["MAJOR", "judge", "parse_object"]
 
+from vpclogs.identifiers import is_region
+
 MAJOR = "version_major"
 
 REQUIRED = [
@@ -59,7 +61,17 @@ def parse_object(data: bytes) -> list[tuple[int, Any]] | str:
         if fate == MAJOR:
             return MAJOR
         fates.append((number, fate))
-    return fates
+    return [(number, of_region(fate, home_of(fates))) for number, fate in fates]
+
+
+def home_of(fates: list[tuple[int, Any]]) -> str | None:
+    """The region that the first good record names."""
+    regions = [fate["region"] for _, fate in fates if isinstance(fate, dict)]
+    return next((region for region in regions if is_region(region)), None)
+
+
+def of_region(fate: Any, home: str | None) -> Any:
+    return ("foreign_region", "region") if isinstance(fate, dict) and fate["region"] != home else fate
 
 
 def judge(line: bytes) -> Any:
