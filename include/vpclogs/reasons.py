@@ -33,6 +33,7 @@ _O, _R = Scope.OBJECT, Scope.RECORD
 # Refused records are rarely AWS's own: another program cut, joined or rewrote them, or writes to the prefix.
 _REWRITTEN = "Find what else writes to the prefix or rewrites its objects; put AWS's object back, then reload."
 _FORMAT = "If many records have it, AWS's format has changed: upgrade vpclogs, then replay the quarantine."
+_RAISE = "Check what writes to the prefix; raise the limit if the object is genuine."
 
 _ALL = (
     # The object holds nothing, or could not be read.
@@ -57,6 +58,26 @@ _ALL = (
         _O,
         "The object decompresses to more than limits.max_object_bytes.",
         "Raise the limit if the object is genuine; a small file that grows this much is a bomb.",
+    ),
+    Reason(
+        "ratio_too_high",
+        _O,
+        "The object decompresses to more than limits.max_object_ratio times its size.",
+        "Raise the limit if the object is genuine; no log is so uniform.",
+    ),
+    Reason("too_many_members", _O, "The gzip object has more members than limits.max_object_members.", _RAISE),
+    Reason(
+        "too_many_lines",
+        _O,
+        "More lines than limits.max_object_lines, or shorter ones than limits.min_line_bytes on average.",
+        _RAISE,
+    ),
+    Reason(
+        "too_many_refused",
+        _O,
+        "More than limits.max_object_refused records of the object are refused, and more than a tenth of all; "
+        "or most of its lines are blank.",
+        "Look into the object with vpclogs parse. If AWS's format has changed: upgrade vpclogs, then reload.",
     ),
     # The object is refused whole: what it holds.
     Reason("key_layout", _O, "The key is not one of AWS's layouts for this log.", "Move other files elsewhere."),

@@ -67,6 +67,11 @@ class Limits(_Frozen):
     list_threads: int = Field(default=8, ge=1, le=64)
     max_line_bytes: Size = 1 << 20
     max_object_bytes: Size = 16 << 30
+    max_object_ratio: int = Field(default=200, ge=1)
+    max_object_lines: int = Field(default=500_000_000, ge=1, le=(1 << 32) - 1)  # row ids have 32 bits for the line
+    min_line_bytes: int = Field(default=8, ge=1)
+    max_object_refused: int = Field(default=1000, ge=1)
+    max_object_members: int = Field(default=100_000, ge=1)
     max_kept_raw_bytes: Size = 64 << 10
     backfill_max_bytes: Size = 100 << 30
     backfill_max_objects: int = Field(default=1_000_000, ge=1)
@@ -79,6 +84,11 @@ class Limits(_Frozen):
         return ParseLimits(
             max_line_bytes=self.max_line_bytes,
             max_object_bytes=self.max_object_bytes,
+            max_object_ratio=self.max_object_ratio,
+            max_object_lines=self.max_object_lines,
+            min_line_bytes=self.min_line_bytes,
+            max_object_refused=self.max_object_refused,
+            max_object_members=self.max_object_members,
             max_kept_raw_bytes=self.max_kept_raw_bytes,
         )
 

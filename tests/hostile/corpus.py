@@ -6,12 +6,18 @@
 from __future__ import annotations
 
 import gzip
+import random
 import sys
 from pathlib import Path
 
 from tests.pipelines import event
 
-__all__ = ["CORPUS", "new_field_per_record", "packed"]
+__all__ = ["CORPUS", "HEADER", "flow_records", "new_field_per_record", "packed"]
+
+HEADER = (
+    b"version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end "
+    b"action log-status\n"
+)
 
 
 def packed(text: bytes) -> bytes:
@@ -25,7 +31,25 @@ def new_field_per_record(records: int) -> bytes:
     return b"".join(text + b',"u%d":1}\n' % number for number in range(records))
 
 
+def flow_records(records: int, *, odd: bytes = b"", every: int = 1) -> bytes:
+    """Return a flow log of version 2 with an ``odd`` line before every so many records."""
+    rng, lines = random.Random(20260114), [HEADER]
+    for number in range(records):
+        if odd and number % every == 0:
+            lines.append(odd)
+        values = (rng.randrange(65536), rng.randrange(65536), rng.randrange(1, 1000), rng.randrange(40, 1_000_000))
+        text = b"2 123456789012 eni-%08x 10.0.0.1 10.0.0.2 %d %d 6 %d %d 1665178000 1665178060 ACCEPT OK\n"
+        lines.append(text % (number % 97, *values))
+    return b"".join(lines)
+
+
 CORPUS = {
+    "line_breaks.log.gz": lambda: packed(HEADER + b"\n" * (16 << 20)),
+    "tiny_bad_lines.log.gz": lambda: packed(HEADER + b"x\n" * (1 << 20)),
+    "bad_lines.log.gz": lambda: packed(HEADER + b"no record at all\n" * (1 << 20)),
+    "half_bad_lines.log.gz": lambda: packed(flow_records(20_000, odd=b"no record at all\n")),
+    "one_repeated_record.log.gz": lambda: packed(HEADER + flow_records(1).splitlines(keepends=True)[1] * 200_000),
+    "empty_members.log.gz": lambda: packed(b"") * 200_000,
     "new_field_per_record.log.gz": lambda: packed(new_field_per_record(50_000)),
 }
 """What makes each object, by file name."""

@@ -115,7 +115,16 @@ class Block:
         """Return one line without its newline."""
         return self.data[self.line_starts[index] : self.line_ends[index]]
 
-    def refuse(self, index: int, reason: str, field: str | None, detail: str, limits: ParseLimits) -> Refused:
+    def refuse(
+        self,
+        index: int,
+        reason: str,
+        field: str | None,
+        detail: str,
+        limits: ParseLimits,
+        *,
+        header: str | None = None,
+    ) -> Refused:
         """Return the refusal of one line, with its object, number and byte range."""
         part = self.parts[int(np.searchsorted(self.part_lines, index, side="right")) - 1]
         first, last = int(self.line_starts[index]), int(self.line_ends[index])
@@ -129,6 +138,7 @@ class Block:
             raw=self.data[first : min(last, first + limits.max_kept_raw_bytes)],
             start=start,
             end=start + last - first,
+            header=header,
         )
 
 

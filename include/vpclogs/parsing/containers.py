@@ -18,6 +18,10 @@ __all__ = ["PIECE_BYTES", "Container", "gunzip", "sniff", "too_large"]
 
 PIECE_BYTES = 256 << 10
 
+_RATIO_FROM = 4 << 20  # decompressed bytes; less of anything costs little, and a file of a few equal lines is no bomb
+_FIRST_PORTION = 4 << 10
+_MOST_PORTION = 1 << 20
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"
 _IsalError: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]  # its stub says instance, not class
@@ -54,14 +58,25 @@ def gunzip(chunks: Iterator[bytes], limits: ParseLimits) -> Iterator[bytes]:
     Zero bytes after the last member are padding; anything else there is damage.
 
     Raises:
-        ObjectUnreadable: truncated, corrupt, or larger than ``limits.max_object_bytes``.
+        ObjectUnreadable: truncated, corrupt, or beyond one of the limits of an object.
     """
-    total = 0
-    for piece in _members(chunks):
-        total += len(piece)
-        if total > limits.max_object_bytes:
-            raise too_large(limits)
-        yield piece
+    total = size = 0
+    pending: list[bytes] = []  # members of a few bytes each would make as many pieces
+    try:
+        for piece, read in _members(chunks, limits.max_object_members):
+            total += len(piece)
+            _check_size(total, read, limits)
+            if size + len(piece) > PIECE_BYTES:
+                yield b"".join(pending)
+                pending, size = [], 0
+            pending.append(piece)
+            size += len(piece)
+    except ObjectUnreadable:
+        if pending:
+            yield b"".join(pending)
+        raise
+    if pending:
+        yield b"".join(pending)
 
 
 def too_large(limits: ParseLimits) -> ObjectUnreadable:
@@ -70,29 +85,68 @@ def too_large(limits: ParseLimits) -> ObjectUnreadable:
     return ObjectUnreadable(ObjectState.REFUSED, "object_too_large", detail)
 
 
-def _members(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _check_size(total: int, read: int, limits: ParseLimits) -> None:
+    """Raise if ``read`` bytes have grown to a ``total`` that no log has."""
+    if total > limits.max_object_bytes:
+        raise too_large(limits)
+    if total > _RATIO_FROM and total > read * limits.max_object_ratio:
+        detail = f"{read:,} bytes decompress to more than {total:,}, over {limits.max_object_ratio} times as many"
+        raise ObjectUnreadable(ObjectState.REFUSED, "ratio_too_high", f"{detail} (limits.max_object_ratio)")
+
+
+def _members(chunks: Iterator[bytes], most: int) -> Iterator[tuple[bytes, int]]:
+    """Yield what the members hold, piece by piece, each with the number of bytes read so far.
+
+    A member gets its input in portions that grow: what it leaves over at its end is
+    copied, so that large portions would make a row of small members costly.
+    """
     member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-    read = 0
+    read, members, portion = 0, 1, _FIRST_PORTION
     for chunk in chunks:
-        read += len(chunk)
-        rest = chunk
-        while rest or not (member.needs_input or member.eof):
+        place = 0
+        while place < len(chunk):
             if member.eof:
-                rest = rest.lstrip(b"\0")
-                if not rest:
+                place = _after_padding(chunk, place)
+                if place == len(chunk):
                     break
-                if not _GZIP_MAGIC.startswith(rest[:2]):
-                    raise _corrupt("something other than gzip after the end", read)
+                if not _GZIP_MAGIC.startswith(chunk[place : place + 2]):
+                    raise _corrupt("something other than gzip after the end", read + len(chunk))
+                members += 1
+                if members > most:
+                    raise _too_many_members(most)
                 member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+                portion = _FIRST_PORTION
+            given = chunk[place : place + portion]
+            place += len(given)
             try:
-                piece = member.decompress(rest, PIECE_BYTES)
+                piece = member.decompress(given, PIECE_BYTES)
+                while piece or not (member.needs_input or member.eof):
+                    yield piece, read + place
+                    piece = b"" if member.needs_input or member.eof else member.decompress(b"", PIECE_BYTES)
             except _IsalError as error:
-                raise _corrupt(error, read) from error
-            rest = member.unused_data if member.eof else b""
-            if piece:
-                yield piece
+                raise _corrupt(error, read + place) from error
+            if member.eof:
+                place -= len(member.unused_data)
+            portion = min(2 * portion, _MOST_PORTION)
+        read += len(chunk)
     if not member.eof:
         raise ObjectUnreadable(ObjectState.REFUSED, "gzip_truncated", "the gzip stream ends before its end marker")
+
+
+def _after_padding(chunk: bytes, place: int) -> int:
+    """Return the place of the first byte from ``place`` on that is not zero, or the end."""
+    while place < len(chunk):
+        part = chunk[place : place + _FIRST_PORTION]
+        rest = part.lstrip(b"\0")
+        place += len(part) - len(rest)
+        if rest:
+            break
+    return place
+
+
+def _too_many_members(most: int) -> ObjectUnreadable:
+    detail = f"more than {most:,} gzip members (limits.max_object_members)"
+    return ObjectUnreadable(ObjectState.REFUSED, "too_many_members", detail)
 
 
 def _corrupt(what: object, read: int) -> ObjectUnreadable:

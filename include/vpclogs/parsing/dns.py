@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from vpclogs.parsing.dns_fast import FastReader
 from vpclogs.parsing.dns_origin import ObjectRegions
 from vpclogs.parsing.dns_records import DnsRecord, MajorVersion, read_record
 from vpclogs.parsing.model import ObjectState, ObjectUnreadable, ParseLimits, Refused
+from vpclogs.parsing.patience import Counts, Patience
 from vpclogs.parsing.strict_json import BadRecord
 
 __all__ = ["DnsParser"]
@@ -30,21 +31,18 @@ class DnsParser:
         self._limits = limits
         self._fast = FastReader()
         self._regions = ObjectRegions() if whole else None
+        self._patience = Patience(limits)
 
     def parse(self, block: Block) -> BlockResult:
         """Judge every line. A line of blanks is no record."""
         parts, rest = self._fast.read(block)
-        records, refused, unreadable = self._read_lines(block, rest)
+        records, refused, unreadable = self._read_lines(block, parts, rest)
         if records or not parts:
             parts.append(DnsColumns.of(list(records), list(records.values())))
         columns = DnsColumns.join(parts)
         objects = block.line_objects[columns.lines]
         if self._regions and (foreign := self._regions.foreign(objects, columns.texts["region"])):
-            lines = columns.lines[list(foreign)].tolist()
-            refused += [
-                block.refuse(line, "foreign_region", "region", why, self._limits)
-                for line, why in zip(lines, foreign.values(), strict=True)
-            ]
+            refused += self._refuse_foreign(block, columns.lines[list(foreign)], foreign.values())
             columns = columns.pick(np.delete(np.arange(len(objects)), list(foreign)))
             objects = block.line_objects[columns.lines]
         versions = columns.texts["version"].values.to_pylist()
@@ -53,30 +51,66 @@ class DnsParser:
             objects=objects,
             lines=block.line_numbers[columns.lines],
             refused=refused,
-            unreadable=unreadable,
+            unreadable=self._patience.settle(block, objects, [one.object for one in refused]) | unreadable,
             versions=_by_object(objects, columns.texts["version"].codes, [{text} for text in versions]),
             unknown_fields=_by_object(objects, columns.extras.codes, columns.extras.names()),
         )
 
     def _read_lines(
-        self, block: Block, lines: Positions
+        self, block: Block, read: Sequence[DnsColumns], lines: Positions
     ) -> tuple[dict[int, DnsRecord], list[Refused], dict[int, ObjectUnreadable]]:
-        """Judge single lines: the records by line, the refusals, the objects to refuse whole."""
+        """Judge single lines: the records by line, the refusals, the objects to refuse whole.
+
+        ``read`` are the records of the other lines.
+        """
         records: dict[int, DnsRecord] = {}
         refused: list[Refused] = []
         unreadable: dict[int, ObjectUnreadable] = {}
-        for index, ordinal in zip(lines.tolist(), block.line_objects[lines].tolist(), strict=True):
-            line = block.line(index)
-            if ordinal in unreadable or not line.strip(_BLANK):
-                continue
+        ordinals = block.line_objects[lines]
+        starts = np.flatnonzero(np.diff(ordinals, prepend=-1))
+        for own in np.split(lines, starts[1:]) if len(lines) else ():
+            ordinal = int(block.line_objects[own[0]])
+            counts = self._patience.before(ordinal)
+            if len(own) + counts.refused > self._patience.most:
+                counts.rows += sum(int(np.count_nonzero(block.line_objects[part.lines] == ordinal)) for part in read)
             try:
-                records[index] = read_record(line)
+                refused += self._read_object(block, own.tolist(), counts, records)
+            except ObjectUnreadable as fate:
+                unreadable[ordinal] = fate
+        return records, refused, unreadable
+
+    def _read_object(
+        self, block: Block, lines: Sequence[int], counts: Counts, records: dict[int, DnsRecord]
+    ) -> list[Refused]:
+        """Judge lines of one object, enter its records, and return its refusals.
+
+        Raises:
+            ObjectUnreadable: a line shows that it must be refused whole.
+        """
+        refused: list[Refused] = []
+        for index in lines:
+            line = block.line(index)
+            try:
+                if line.strip(_BLANK):
+                    records[index] = read_record(line)
+                    counts.rows += 1
             except BadRecord as bad:
                 refused.append(block.refuse(index, bad.reason, bad.field, bad.detail, self._limits))
+                counts.refused += 1
+                self._patience.check(counts)
             except MajorVersion as other:
                 detail = f"line {block.line_numbers[index]} is of version {other.version}; this release reads 1.x"
-                unreadable[ordinal] = ObjectUnreadable(ObjectState.REFUSED, "version_major", detail)
-        return records, refused, unreadable
+                raise ObjectUnreadable(ObjectState.REFUSED, "version_major", detail) from None
+        return refused
+
+    def _refuse_foreign(self, block: Block, lines: Positions, reasons: Iterable[str]) -> list[Refused]:
+        """Return the refusals of records of foreign regions, as many as decide on their object."""
+        refused: list[Refused] = []
+        left = self._patience.allowance(block)
+        for line, ordinal, why in zip(lines.tolist(), block.line_objects[lines].tolist(), reasons, strict=True):
+            if left.take(ordinal):
+                refused.append(block.refuse(line, "foreign_region", "region", why, self._limits))
+        return refused
 
 
 def _by_object(objects: Codes, codes: Codes, names: Sequence[Set[str]]) -> dict[int, set[str]]:

@@ -25,6 +25,7 @@ Lines = npt.NDArray[np.int64]
 _SPACE = np.uint8(ord(" "))
 _NEWLINE = np.uint8(ord("\n"))
 _MANY = 1 << 12  # hits of a search one by one, beyond which searching everything is faster
+_SMALL = 1 << 12  # bytes of a piece on average, below which joining pieces is faster than handing over each
 _APART = 0.01  # share of lines: beyond it, restoring their order costs more than reading all numbers as text
 
 
@@ -122,6 +123,8 @@ def _hexadecimal(block: Block) -> Lines:
 
 def apart(block: Block, segments: Sequence[Segment]) -> list[Segment]:
     """Return the segments with exact lines in segments of their own; if those are many, make all exact."""
+    if not segments:
+        return []
     lines = _hexadecimal(block).tolist()
     if len(lines) > _APART * len(block.line_ends):
         return [replace(segment, exact=True) for segment in segments]
@@ -141,25 +144,32 @@ def join_lines(
 ) -> tuple[list[bytes | memoryview], Lines, list[tuple[int, Verdict]]]:
     """Return the text of the segments in pieces of whole lines, the lines in it, and the lines refused here."""
     view = memoryview(block.data)
+    starts, ends = block.line_starts, block.line_ends
     pieces: list[bytes | memoryview] = []
-    lines: list[Lines] = []
     refused: list[tuple[int, Verdict]] = []
-
-    def keep(first: int, last: int) -> None:
-        if first < last:
-            pieces.append(view[int(block.line_starts[first]) : int(block.line_ends[last - 1]) + 1])
-            lines.append(np.arange(first, last))
-
+    is_kept = np.zeros(len(ends), np.bool_)
+    gone: list[int] = []
     for segment in segments:
-        first = segment.first
-        for line in odd.between(segment.first, segment.last).tolist():
-            keep(first, line)
-            first = line + 1
+        if segment.first == segment.last:
+            continue
+        is_kept[segment.first : segment.last] = True
+        place = int(starts[segment.first])
+        found = odd.between(segment.first, segment.last)
+        for line, start, end in zip(found.tolist(), starts[found].tolist(), ends[found].tolist(), strict=True):
+            if place < start:
+                pieces.append(view[place:start])
+            place = end + 1
             rewritten = odd.rewritten(line)
-            if isinstance(rewritten, Verdict):
-                refused.append((line, rewritten))
-            elif rewritten:
+            if rewritten and not isinstance(rewritten, Verdict):
                 pieces.append(rewritten)
-                lines.append(np.array([line]))
-        keep(first, segment.last)
-    return pieces, np.concatenate(lines) if lines else np.empty(0, np.int64), refused
+                continue
+            gone.append(line)
+            if rewritten:
+                refused.append((line, rewritten))
+        last = int(ends[segment.last - 1]) + 1
+        if place < last:
+            pieces.append(view[place:last])
+    is_kept[gone] = False
+    if len(pieces) * _SMALL > len(view):
+        pieces = [b"".join(pieces)]
+    return pieces, np.flatnonzero(is_kept), refused

@@ -7,7 +7,7 @@ is judged again line by line, for the exact reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from operator import or_
 
@@ -18,9 +18,11 @@ from vpclogs.parsing.blocks import Block, BlockResult
 from vpclogs.parsing.flow_csv import empty_texts, not_numbers, read_columns
 from vpclogs.parsing.flow_header import FlowHeader, first_header, is_header, next_header
 from vpclogs.parsing.flow_lines import ControlFinder, Lines, OddLines, Segment, apart, join_lines
+from vpclogs.parsing.flow_preview import preview
 from vpclogs.parsing.flow_rows import ROWS, make_rows, versions
 from vpclogs.parsing.flow_verdicts import Verdict, judge
 from vpclogs.parsing.model import ObjectUnreadable, ParseLimits
+from vpclogs.parsing.patience import Patience
 
 __all__ = ["FlowTextParser"]
 
@@ -60,6 +62,7 @@ class FlowTextParser:
         self._as_text: frozenset[str] = frozenset()  # number columns in which other things were found
         self._careful = False  # whether spaces too many were found
         self._finder = ControlFinder()
+        self._patience = Patience(limits)
 
     def parse(self, block: Block) -> BlockResult:
         """See `TextParser`."""
@@ -84,17 +87,19 @@ class FlowTextParser:
             readings = self._read_all(block, segments, odd)
         rows, lines = _in_order(readings)
         objects = block.line_objects[lines]
+        refused = block.line_objects[[line for reading in readings for line, _ in reading.refused]]
+        unreadable = self._patience.settle(block, objects, refused.tolist()) | unreadable
         return BlockResult(
             rows=rows,
             objects=objects,
             lines=block.line_numbers[lines],
             refused=[
-                replace(
-                    block.refuse(line, verdict.reason, verdict.field, verdict.detail, self._limits),
-                    header=reading.header.text,
+                block.refuse(
+                    line, verdict.reason, verdict.field, verdict.detail, self._limits, header=reading.header.text
                 )
                 for reading in readings
                 for line, verdict in reading.refused
+                if not unreadable or int(block.line_objects[line]) not in unreadable
             ],
             unreadable=unreadable,
             versions=versions(rows, objects),
@@ -121,8 +126,16 @@ class FlowTextParser:
                     self._place = _Place(part.object, None, unreadable=True)
                     continue
                 first += 1
-            if self._place.header is not None:
-                yield Segment(first, last, part.object, self._place.header)
+            if self._place.header is None:
+                continue
+            segment = Segment(first, last, part.object, self._place.header)
+            try:
+                preview(block, segment, self._patience)
+            except ObjectUnreadable as fate:
+                unreadable[part.object] = fate
+                self._place = _Place(part.object, None, unreadable=True)
+                continue
+            yield segment
 
     def _split(
         self, segments: Iterable[Segment], found: dict[int, tuple[str, ...]], unreadable: dict[int, ObjectUnreadable]
@@ -170,12 +183,16 @@ class FlowTextParser:
         flagged = [*lines[uneven].tolist(), *kept[bad].tolist()]
         if len(bad):
             reading.lines = np.delete(kept, bad)
-        for line in flagged:
+        left = self._patience.allowance(block)
+        for line, ordinal in zip(flagged, block.line_objects[flagged].tolist(), strict=True):
+            if left.is_spent(ordinal):
+                continue
             values = [value.decode() for value in block.line(line).split()]
             if is_header(values):
                 reading.headers[line] = tuple(values)
             elif values and (verdict := judge(header, values)):
                 refused.append((line, verdict))
+                left.take(ordinal)
             elif self._careful:
                 raise AssertionError(f"a check flagged a record that is good: {block.line(line)!r}")
             else:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -36,6 +37,7 @@ def parse_kept(log_type: LogType, records: Iterable[KeptRecord], limits: ParseLi
 
     The records come in the order of object and line, and so do the rows.
     """
+    limits = replace(limits, max_object_refused=sys.maxsize)  # all of them were refused once
     parser, builder = text_parser(log_type, limits, whole=False), BlockBuilder(limits)
     under: tuple[int, str | None] = (-1, None)
     for record in records:

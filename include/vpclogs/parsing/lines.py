@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vpclogs.parsing.blocks import Block, Part
-from vpclogs.parsing.model import ParseLimits, Refused
+from vpclogs.parsing.model import ObjectState, ObjectUnreadable, ParseLimits, Refused
 
 __all__ = ["BlockBuilder", "Stretch", "cut_lines"]
 
 _MIN_STEP = 4096
+_SOME_LINES = 10_000  # from here on their average length is judged
 _MAX_LINES = 1 << 17  # in a block: if all of them are refused, that is some 50 MB
 
 
@@ -34,7 +35,11 @@ class Stretch:
 
 
 def cut_lines(ordinal: int, pieces: Iterable[bytes], limits: ParseLimits) -> Iterator[Stretch | Refused]:
-    """Cut one object's decompressed bytes at the last newline of each piece."""
+    """Cut one object's decompressed bytes at the last newline of each piece.
+
+    Raises:
+        ObjectUnreadable: there are too many lines.
+    """
     cutter = _Cutter(ordinal, limits)
     for piece in pieces:
         yield from cutter.feed(piece)
@@ -68,6 +73,15 @@ class _Cutter:
             begun, self._carry = self._carry, b""
             self._skip(begun)
 
+    def _check(self) -> None:
+        """Raise if there are more lines than a log has, or shorter ones."""
+        lines, limits = self._line - 1, self._limits
+        if lines > limits.max_object_lines:
+            raise _too_many_lines(f"more than {limits.max_object_lines:,} lines (limits.max_object_lines)")
+        if lines > _SOME_LINES and self._offset < lines * limits.min_line_bytes:
+            detail = f"its first {lines:,} lines have {self._offset:,} bytes; on average, a line must have "
+            raise _too_many_lines(f"{detail}{limits.min_line_bytes} (limits.min_line_bytes)")
+
     def finish(self) -> Iterator[Stretch | Refused]:
         if self._length:
             yield self._too_long()
@@ -80,6 +94,7 @@ class _Cutter:
         stretch = Stretch(text, int(lines), self._line, self._offset)
         self._line += stretch.lines
         self._offset += len(text)
+        self._check()
         return stretch
 
     def _skip(self, text: bytes) -> None:
@@ -195,6 +210,10 @@ def _without_long_lines(block: Block, limits: ParseLimits) -> Block:
             first = index + 1
         keep(first, last, part)
     return Block(b"".join(texts), tuple(parts), tuple(refused))
+
+
+def _too_many_lines(detail: str) -> ObjectUnreadable:
+    return ObjectUnreadable(ObjectState.REFUSED, "too_many_lines", detail)
 
 
 def _too_long(length: int, limits: ParseLimits) -> str:

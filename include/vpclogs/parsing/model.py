@@ -65,10 +65,24 @@ class ObjectInput:
 
 @dataclass(frozen=True, slots=True)
 class ParseLimits:
-    """Bounds that keep a hostile object from taking the worker down. Sizes in bytes."""
+    """Bounds that keep a hostile object from taking the worker down. Sizes in bytes.
+
+    The limits of an object are far above any log that AWS writes, and low enough that
+    what goes beyond costs little before it is refused.
+    """
 
     max_line_bytes: int = 1 << 20
-    max_object_bytes: int = 16 << 30  # decompressed: the bomb limit
+    max_object_bytes: int = 16 << 30  # decompressed
+    # Decompressed bytes per stored byte, from 4 MiB on. Logs have 4 to 15; one client that repeats one query has 50.
+    max_object_ratio: int = 200
+    # The largest objects of AWS have about five million.
+    max_object_lines: int = 500_000_000
+    # On average, of an object with more than 10,000 lines. The shortest flow record that loads has 25.
+    min_line_bytes: int = 8
+    # Refused records, if they are more than a tenth; blank lines, if they are more than two of three. AWS writes none.
+    max_object_refused: int = 1000
+    # AWS writes one; a tool that joins objects writes one for each, bgzip one for every 64 KiB.
+    max_object_members: int = 100_000
     max_kept_raw_bytes: int = 64 << 10  # raw text kept per refused record; longer ones keep a pointer
     block_bytes: int = 16 << 20  # decompressed bytes parsed at a time
     whole_object_bytes: int = 64 << 20  # up to here an object is decompressed whole before parsing

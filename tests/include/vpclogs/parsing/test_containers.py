@@ -92,12 +92,12 @@ def test_a_bomb_is_given_up_at_the_limit():
     bomb = gzip.compress(bytes(20 << 20))
 
     with pytest.raises(ObjectUnreadable) as caught:
-        unpacked(bomb, limits=ParseLimits(max_object_bytes=5 << 20))
+        unpacked(bomb, limits=ParseLimits(max_object_bytes=5 << 20, max_object_ratio=2000))
 
     assert caught.value.reason == "object_too_large"
 
 
 def test_pieces_are_small_however_much_a_chunk_grows():
-    pieces = gunzip(iter([gzip.compress(bytes(20 << 20))]), ParseLimits())
+    pieces = gunzip(iter([gzip.compress(bytes(20 << 20))]), ParseLimits(max_object_ratio=2000))
 
     assert max(map(len, pieces)) <= PIECE_BYTES

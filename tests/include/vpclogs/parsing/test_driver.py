@@ -90,7 +90,7 @@ def test_rows_of_an_object_too_large_to_wait_for_are_provisional():
 
 def test_very_many_refusals_are_not_held_back(monkeypatch):
     monkeypatch.setattr(driver, "_MAX_HELD_REFUSED", 1000)
-    limits = ParseLimits(block_bytes=1000)  # lines come in pieces of PIECE_BYTES
+    limits = ParseLimits(block_bytes=1000, max_object_refused=30_000)  # lines come in pieces of PIECE_BYTES
 
     events = run(lines(30_000, b"x" * 100), limits=limits)
 
@@ -158,7 +158,7 @@ def test_a_line_of_fifty_megabytes_costs_itself_only():
     data = gzip.compress(b"x" * 50_000_000 + b"\n" + GOOD, 1)
 
     tracemalloc.start()
-    events = run(data, limits=ParseLimits())
+    events = run(data, limits=ParseLimits(max_object_ratio=1000))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -171,7 +171,7 @@ def test_a_line_of_fifty_megabytes_costs_itself_only():
 
 def test_a_bomb_is_refused_in_bounded_memory():
     data = gzip.compress((b"x" * 10_000 + b"\n") * 3000, 1)
-    limits = ParseLimits(max_object_bytes=20_000_000)
+    limits = ParseLimits(max_object_bytes=20_000_000, max_object_ratio=1000, max_object_refused=3000)
 
     tracemalloc.start()
     found = fates(data, limits=limits)

@@ -389,4 +389,4 @@ def test_odd_lines_get_their_own_fate_whether_rare_or_common_in_more_text_than_i
         lines[line] = kinds[number % len(kinds)]
     text = b"\n".join([V2.encode(), *lines])
 
-    assert text_fate(text) == reference_fate(text)
+    assert text_fate(text, ParseLimits(max_object_refused=30_000)) == reference_fate(text)
