@@ -30,10 +30,11 @@ from vpclogs.layouts import (
     read_scope_folder,
 )
 from vpclogs.left_out import LeftOut
+from vpclogs.listing import Listing, ListingFailure
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION, LogType
 from vpclogs.s3_failures import S3RequestError, patiently
-from vpclogs.unread import FolderTally, UnreadFolders
+from vpclogs.unread import FolderTally
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -41,40 +42,9 @@ if TYPE_CHECKING:
 
     from vpclogs.sources import Source
 
-__all__ = ["Listing", "ListingFailure", "discover"]
+__all__ = ["discover"]
 
 _ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}  # GLACIER_IR can be read at once
-
-
-@dataclass(frozen=True, slots=True)
-class ListingFailure:
-    """What could not be listed: all of the source (no account), an account, a region or VPC, or a day of one.
-
-    ``reason`` is a code of `vpclogs.reasons`; ``detail`` a sentence that says what to
-    do; ``transient`` whether a retry may help.
-    """
-
-    account: str | None
-    region: str | None
-    reason: str
-    detail: str
-    transient: bool
-    day: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """All objects of the days, sorted by key; ``requests`` counts the pages asked for.
-
-    ``organizations`` are the folders of organizations that were seen, read or not.
-    """
-
-    objects: tuple[LogObject, ...]
-    failures: tuple[ListingFailure, ...]
-    requests: int
-    left_out: tuple[LeftOut, ...] = ()
-    unread: UnreadFolders | None = None
-    organizations: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -105,13 +75,14 @@ def discover(
     source: Source,
     days: Sequence[date],
     *,
+    account_days: Mapping[str, Sequence[date]] | None = None,
     account: str | None = None,
     region: str | None = None,
     known_scopes: Mapping[tuple[str, str], str] | None = None,
     threads: int = 16,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Listing:
-    """List the objects that ``source`` has under the given path days.
+    """List the objects that ``source`` has under the given path days, and under further days of single accounts.
 
     ``account`` and ``region`` narrow it to one of each. ``known_scopes`` maps pairs of
     account and VPC id to regions: DNS objects of such a VPC get the region, and are not
@@ -119,7 +90,7 @@ def discover(
     fits no layout becomes an object with problem ``key_layout``.
     """
     known = {place: name for place, name in (known_scopes or {}).items() if name != UNKNOWN_REGION}
-    walk = _Walk(client, source, sorted(set(days)), account, region, known, sleep)
+    walk = _Walk(client, source, frozenset(days), account_days or {}, account, region, known, sleep)
     total, results, running = _Visit(), SimpleQueue[Future[_Visit]](), 0
     pool = ThreadPoolExecutor(threads, thread_name_prefix="list")
     try:
@@ -165,7 +136,8 @@ def _attempt(step: _Step) -> _Visit:
 class _Walk:
     client: S3Client
     source: Source
-    days: Sequence[date]
+    days: frozenset[date]
+    account_days: Mapping[str, Sequence[date]]
     account: str | None
     region: str | None
     known_scopes: Mapping[tuple[str, str], str]
@@ -224,7 +196,7 @@ class _Walk:
             if region is not None and not self.source.covers_region(region):
                 visit.left_out.append(LeftOut(self.source.name, folder.account, region, folder.vpc))
             elif region is None or self.region in (None, region):
-                for day in self.days:
+                for day in sorted(self.days.union(self.account_days.get(folder.account, ()))):
                     visit.next.append(_Step(partial(self.objects, folder, region, day), folder.account, region, day))
 
     def objects(self, folder: ScopeFolder, region: str | None, day: date, visit: _Visit) -> None:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from hashlib import sha256
 
 from vpclogs.batch_results import BatchResult
+from vpclogs.listed_days import Listed
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
 
@@ -57,6 +58,7 @@ class Manifest:
     object_ids: dict[str, int]  # by identity
     listing_failures: tuple[ListingFailure, ...] = ()
     targets: tuple[Partition, ...] = ()
+    coverage: Listed | None = None
 
     @property
     def objects(self) -> list[LogObject]:

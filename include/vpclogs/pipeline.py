@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.batch_results import LEFT_OUT, BatchResult, fingerprint
 from vpclogs.batches import batch_label, plan_batches
 from vpclogs.errors import VpcLogsError
 from vpclogs.ledger import Ledger
+from vpclogs.listed_days import Listed
 from vpclogs.manifests import Manifest, Mode
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
@@ -88,15 +89,24 @@ class Pipeline:
         """List, subtract what the ledger knows, freeze the manifest; one reference per batch.
 
         All objects of the day of ``until`` (exclusive; default: now) and of the look-back
-        days before it are considered, whenever they were delivered.
+        days before it are considered, whenever they were delivered. After a pause, so are the
+        days that no run has listed: the oldest ``limits.catch_up_days`` of them, the next ones in the next run.
         """
-        kind = LogType(log_type)
-        end = (until or self.clock()) - timedelta(microseconds=1)
+        kind, now = LogType(log_type), self.clock()
+        last = ((until or now) - timedelta(microseconds=1)).date()
         self.publisher.complete_open(kind)
-        from vpclogs.planning import look_back
+        from vpclogs.planning import hourly_days
 
-        found = self.survey(kind, lambda source: look_back(end.date(), source))
-        return self.freeze(kind, found, run_key=run_key, mode=Mode.ADD)
+        most, kept = self.settings.limits.catch_up_days, partial(self.settings.kept_days, kind, today=now.date())
+        wanted = {
+            source.name: hourly_days(source, last, self.ledger.listings.of(source.name), most=most, kept=kept)
+            for source in self.settings.sources_for(kind)
+        }
+        accounts = {name: days.accounts for name, days in wanted.items() if days.accounts}
+        found = self.survey(kind, lambda source: wanted[source.name].days, account_days=accounts)
+        # a run of an hour long ago, as in a backfill, does not make later runs fill the days since
+        coverage = found.coverage(now, hourly=last >= now.date() - timedelta(days=1))
+        return self.freeze(kind, found, run_key=run_key, mode=Mode.ADD, coverage=coverage)
 
     def plan_days(
         self,
@@ -110,8 +120,10 @@ class Pipeline:
     ) -> list[dict[str, Any]]:
         """As `plan`, for the given days, and within the account, region or source if given."""
         self.publisher.complete_open(LogType(log_type))
+        now = self.clock()
         found = self.survey_days(log_type, days, account=account, region=region, source=source)
-        return self.freeze(LogType(log_type), found, run_key=run_key, mode=Mode.ADD)
+        coverage = found.coverage(now, hourly=False)
+        return self.freeze(LogType(log_type), found, run_key=run_key, mode=Mode.ADD, coverage=coverage)
 
     def plan_partition(self, log_type: LogType | str, key: str, *, run_key: str) -> list[dict[str, Any]]:
         """List one partition and freeze all of it, loaded before or not: a reload.
@@ -174,6 +186,7 @@ class Pipeline:
         region: str | None = None,
         only: str | None = None,
         all_objects: bool = False,
+        account_days: Mapping[str, Mapping[str, Sequence[date]]] | None = None,
     ) -> Survey:
         """What S3 has that is not loaded (or all it has), over all sources. Changes nothing but what is
         learned of the VPCs' regions."""
@@ -190,6 +203,7 @@ class Pipeline:
             region=region,
             all_objects=all_objects,
             all_sources=only is None,
+            account_days=account_days,
         )
 
     def stage(self, batch: dict[str, Any], *, progress: Progress = lambda objects, records: None) -> dict[str, Any]:
@@ -252,6 +266,9 @@ class Pipeline:
         # in this order: after a crash between the two they would be no news
         self.ledger.manifests.keep_outcome(manifest.id, outcome)
         self.ledger.partitions.fail(failed, log_type=manifest.log_type, run_key=run_key, now=self.clock())
+        # last: the days of a run that died before are listed again by the next
+        if manifest.coverage is not None:
+            self.ledger.listings.keep(manifest.coverage, manifest.listing_failures)
         return outcome
 
     def verdict(self, run_key: str) -> dict[str, Any]:
@@ -266,11 +283,19 @@ class Pipeline:
         return verdict(placed, outcome, self.ledger.intents.committed(manifest.id))
 
     def freeze(
-        self, log_type: LogType, found: Survey, *, run_key: str, mode: Mode, targets: Sequence[Partition] = ()
+        self,
+        log_type: LogType,
+        found: Survey,
+        *,
+        run_key: str,
+        mode: Mode,
+        targets: Sequence[Partition] = (),
+        coverage: Listed | None = None,
     ) -> list[dict[str, Any]]:
         """Write what was found down as the manifest of a run; one reference per batch.
 
-        ``targets`` are the partitions that a reload swaps in.
+        ``targets`` are the partitions that a reload swaps in, ``coverage`` the days that count as listed once the
+        run has published.
         """
         limits = self.settings.limits
         self.ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self.clock())
@@ -289,6 +314,7 @@ class Pipeline:
             listed_until=found.listed_until(self.clock()),
             unread=found.unread,
             targets=targets,
+            coverage=coverage,
             object_ids=self.ledger.objects.record(found.objects, now=self.clock()),
             now=self.clock(),
         )

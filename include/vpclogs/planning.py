@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from vpclogs.discovery import Listing, discover
+from vpclogs.discovery import discover
 from vpclogs.errors import VpcLogsError
 from vpclogs.fetching import NamedRegion, learn_region
 from vpclogs.ledger import Ledger
 from vpclogs.left_out import LeftOut
+from vpclogs.listed_days import Listed, ListedDays, WantedDays
+from vpclogs.listing import Listing
 from vpclogs.manifests import ListingFailure
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION
@@ -23,7 +25,10 @@ from vpclogs.unread import UnreadFolders
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["Survey", "look_back", "started", "survey"]
+__all__ = ["Survey", "hourly_days", "look_back", "started", "survey"]
+
+Kept = Callable[[Sequence[date]], list[date]]
+"""Returns those of the days that retention keeps."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class Survey:
     counts the pages listed. ``vanished`` are the ledger's ids of objects that waited to be loaded and that
     S3 no longer lists. ``last_day`` is the last day that was listed, unless only a part of it was.
     ``left_out`` are the places that the sources' lists of regions leave out, ``unread`` the folders
-    that no layout has."""
+    that no layout has. ``days`` are the days listed by source, unless only a part of them was, and
+    ``account_days`` further days that were listed for single accounts."""
 
     objects: tuple[LogObject, ...]
     failures: tuple[ListingFailure, ...]
@@ -42,6 +48,15 @@ class Survey:
     last_day: date | None = None
     left_out: tuple[LeftOut, ...] = ()
     unread: tuple[UnreadFolders, ...] = ()
+    days: Mapping[str, list[date]] = field(default_factory=dict)
+    account_days: Mapping[str, Mapping[str, Sequence[date]]] = field(default_factory=dict)
+
+    def coverage(self, at: datetime, *, hourly: bool) -> Listed:
+        """Return the days that a listing begun at `at` covered, for `vpclogs.ledger.listings`."""
+        accounts = {
+            source: {one: list(days) for one, days in more.items()} for source, more in self.account_days.items()
+        }
+        return Listed(at, hourly, dict(self.days), accounts if self.days else {})
 
     def listed_until(self, now: datetime) -> datetime | None:
         """Until when all that was delivered has been looked at; `now` is the time of the listing."""
@@ -53,6 +68,22 @@ class Survey:
 def look_back(last: date, source: Source) -> list[date]:
     """The days that an hourly run lists: the last one and the look-back days before it."""
     return started([last - timedelta(days=back) for back in range(source.lookback_days, -1, -1)], source)
+
+
+def hourly_days(source: Source, last: date, listed: ListedDays, *, most: int, kept: Kept) -> WantedDays:
+    """Return the days that an hourly run on `last` lists: those of the look-back, and up to `most` overdue ones.
+
+    Overdue are the days of a pause before it, oldest first, and the days on which an account could not be listed.
+    ``kept`` drops the days that are no longer kept.
+    """
+    overdue = listed.overdue(last, lookback_days=source.lookback_days)
+    days = kept(started(overdue.days, source))[:most]
+    accounts = {
+        account: kept(started(missed, source))[:most]
+        for account, missed in overdue.accounts.items()
+        if source.covers_account(account)
+    }
+    return WantedDays([*days, *look_back(last, source)], {one: missed for one, missed in accounts.items() if missed})
 
 
 def started(days: Sequence[date], source: Source) -> list[date]:
@@ -71,9 +102,11 @@ def survey(
     region: str | None = None,
     all_objects: bool = False,
     all_sources: bool = True,
+    account_days: Mapping[str, Mapping[str, Sequence[date]]] | None = None,
 ) -> Survey:
     """List the sources. A source, account or day that cannot be listed is a failure and stops no other.
 
+    ``account_days`` are further days of single accounts, by source and account.
     ``all_objects`` also gives what is loaded already. ``all_sources`` says that there are no other sources.
     """
     objects: list[LogObject] = []
@@ -82,6 +115,7 @@ def survey(
     left_out: set[LeftOut] = set()
     unread: list[UnreadFolders] = []
     listed = requests = 0
+    more = account_days or {}
     known = ledger.objects.known_scopes()
     for source in sources:
         try:
@@ -90,7 +124,14 @@ def survey(
             failures.append(ListingFailure(source.name, None, None, "denied", str(error), error.transient))
             continue
         listing = discover(
-            client, source, days(source), account=account, region=region, known_scopes=known, threads=threads
+            client,
+            source,
+            days(source),
+            account_days=more.get(source.name),
+            account=account,
+            region=region,
+            known_scopes=known,
+            threads=threads,
         )
         failures += _failures(listing, source)
         if not listing.failures:
@@ -109,11 +150,19 @@ def survey(
         wanted = [o for o in wanted if region in (None, o.region)]
         listed += len(wanted)
         objects += wanted if all_objects else ledger.objects.new(wanted)
-    last_day = None
-    if all_sources and account is None and region is None:
-        last_day = max((day for source in sources for day in days(source)), default=None)
-    found_all = Survey(tuple(objects), tuple(failures), listed, requests, tuple(vanished), last_day)
-    return replace(found_all, left_out=tuple(sorted(left_out)), unread=tuple(unread))
+    whole = {source.name: list(days(source)) for source in sources} if account is None and region is None else {}
+    return Survey(
+        objects=tuple(objects),
+        failures=tuple(failures),
+        listed=listed,
+        requests=requests,
+        vanished=tuple(vanished),
+        last_day=max((day for listed in whole.values() for day in listed), default=None) if all_sources else None,
+        left_out=tuple(sorted(left_out)),
+        unread=tuple(unread),
+        days=whole,
+        account_days=more,
+    )
 
 
 def _with_regions(

@@ -7,6 +7,7 @@ objects left no row, so they are read once more.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -73,6 +74,7 @@ class _Attempt:
             dry_run=dry_run,
         )
         self.rebuilt = Rebuilt()
+        self._days: defaultdict[str, set[date]] = defaultdict(set)  # by source
 
     def run(self) -> bool:
         """Return True if the pass completed, False if a run published meanwhile."""
@@ -86,6 +88,9 @@ class _Attempt:
         suspects = self._suspects(publishes, {publish.id for publish in unknown}).union(doubtful)
         if not self._restoration.record_publishes(unknown, dict.fromkeys(suspects, _HALF_DONE)):
             return False
+        if not self._dry_run:
+            for source, seen in self._days.items():
+                self._pipeline.ledger.listings.assume(source, min(seen), max(seen))
         self.rebuilt.publishes, self.rebuilt.suspects = len(unknown), sorted(suspects)
         return self._complete_open()
 
@@ -109,6 +114,8 @@ class _Attempt:
         self._progress(f"{days[0]} to {days[-1]}: reading the tables")
         found = self._census.objects(days)
         self._learn_regions(found)
+        for one in found.values():
+            self._days[one.source].add(one.partition.day)
         self._progress(f"{days[0]} to {days[-1]}: {len(found)} objects in the tables, listing S3")
         listed: dict[str, LogObject] = {}
         for log_type in LogType:

@@ -65,6 +65,7 @@ class Limits(_Frozen):
     max_batches: int = Field(default=1000, ge=1, le=1024)  # Airflow's own max_map_length
     fetch_threads: int = Field(default=8, ge=1, le=64)
     list_threads: int = Field(default=8, ge=1, le=64)
+    catch_up_days: int = Field(default=3, ge=1, le=366)
     max_line_bytes: Size = 1 << 20
     max_object_bytes: Size = 16 << 30
     max_object_ratio: int = Field(default=200, ge=1)

@@ -102,9 +102,10 @@ def test_an_object_later_than_the_look_back_is_not_seen_by_hours_but_by_a_reload
 ):
     put("0005", 1)
     deployment.run()
+    deployment.run(until=at(DAY + timedelta(days=3), 1))
     put("0010", 2)
 
-    deployment.run(until=at(DAY + timedelta(days=3), 1))
+    deployment.run(until=at(DAY + timedelta(days=3), 2))
     assert deployment.ports() == [1]
 
     deployment.run(reload=partition_key(), until=at(DAY + timedelta(days=3), 1))

@@ -8,6 +8,7 @@ from vpclogs.ledger.cuts import CutBook
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.deliveries import DeliveryBook
 from vpclogs.ledger.intents import IntentBook
+from vpclogs.ledger.listings import ListingBook
 from vpclogs.ledger.manifests import ManifestBook
 from vpclogs.ledger.objects import ObjectBook
 from vpclogs.ledger.partitions import PartitionBook
@@ -29,6 +30,7 @@ class Ledger:
         self.database = database = Database(url)
         self.objects = ObjectBook(database)
         self.manifests = ManifestBook(database)
+        self.listings = ListingBook(database)
         self.intents = IntentBook(database)
         self.cuts = CutBook(database)
         self.partitions = PartitionBook(database)

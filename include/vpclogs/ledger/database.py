@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 
 __all__ = ["HEAD", "Database"]
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration. A ledger at this revision opens without importing Alembic, which every task would pay for."""
 
 _LOCK_WAIT_SECONDS = 120

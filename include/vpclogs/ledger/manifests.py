@@ -15,6 +15,7 @@ from vpclogs.errors import VpcLogsError
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.objects import log_object
 from vpclogs.ledger.tables import manifest_objects, manifests, objects, staged_batches
+from vpclogs.listed_days import Listed
 from vpclogs.manifests import ListingFailure, Manifest, Mode, manifest_hash
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
@@ -44,6 +45,7 @@ class ManifestBook:
         listed_until: datetime | None = None,
         unread: Sequence[UnreadFolders] = (),
         targets: Sequence[Partition] = (),
+        coverage: Listed | None = None,
     ) -> Manifest:
         """Write a manifest once. Every later task of the run reads this list and no other.
 
@@ -62,6 +64,7 @@ class ManifestBook:
             "batches": len(batches),
             "listing_failures": [asdict(failure) for failure in listing_failures],
             "listed_until": listed_until,
+            "listed_days": None if coverage is None else msgspec.to_builtins(coverage),
             "unread_folders": [asdict(one) for one in unread],
             "targets": [target.key for target in targets],
         }
@@ -174,4 +177,5 @@ def _manifest(row: Row[Any], listed: Sequence[Row[Any]]) -> Manifest:
         object_ids=ids,
         listing_failures=tuple(ListingFailure(**failure) for failure in row.listing_failures),
         targets=tuple(Partition.parse(key, row.log_type) for key in row.targets or ()),
+        coverage=None if row.listed_days is None else msgspec.convert(row.listed_days, Listed),
     )

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 __all__ = ["UtcDateTime", "alerts", "certificates", "cuts", "deliveries", "findings", "intents"]
+__all__ += ["listed_days", "unlisted_days"]
 __all__ += ["manifest_objects", "manifests", "metadata", "objects", "partition_statistics", "partitions", "scopes"]
 __all__ += ["staged_batches", "traits"]
 
@@ -115,10 +116,30 @@ manifests = Table(
     Column("targets", JSON),  # keys of the partitions that a reload swaps in
     # all objects delivered before this time were listed, except the failures; null after a partial listing
     Column("listed_until", UtcDateTime),
+    Column("listed_days", JSON),  # see vpclogs.listed_days.Listed; null if no whole day was listed
     Column("unread_folders", JSON),  # see vpclogs.unread; null in manifests of versions that did not count them
     Column("audit", JSON),  # {"passed": [key], "failed": [[key, why]]}
     Column("outcome", JSON),  # the return value of publish
     Column("cleaned_at", UtcDateTime),  # from then on staged files may be gone, so it cannot be published
+)
+
+# When the newest complete listing of a day began: from the first hourly day on, runs leave no day out.
+listed_days = Table(
+    "listed_days",
+    metadata,
+    Column("source", String(100), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("listed_at", UtcDateTime, nullable=False),
+    Column("hourly", Boolean, nullable=False),  # a run that lists up to now has covered it
+)
+
+# The days on which the newest listing of an account failed, while that of its source did not.
+unlisted_days = Table(
+    "unlisted_days",
+    metadata,
+    Column("source", String(100), primary_key=True),
+    Column("account", String(12), primary_key=True),
+    Column("day", Date, primary_key=True),
 )
 
 manifest_objects = Table(

@@ -12,6 +12,7 @@ from vpclogs.monitors.lag import lags
 from vpclogs.monitors.monitor import Monitor
 from vpclogs.monitors.quarantine import refused_objects, refused_records
 from vpclogs.monitors.silence import silences
+from vpclogs.monitors.unlisted import unlisted_days
 from vpclogs.monitors.volume import drops, rises
 
 __all__ = ["MONITORS"]
@@ -27,6 +28,17 @@ MONITORS: Final = (
         action="Check the hourly DAG: is it paused, is a run stuck, are tasks queued, is the scheduler up? "
         "When runs resume, they load everything that waits.",
         threshold=("max_run_gap_hours",),
+    ),
+    Monitor(
+        "unlisted_days",
+        Severity.WARNING,
+        unlisted_days,
+        finds="Since the `start_day` of a source, or since its first hourly run, there are days that no run has listed "
+        "after they were over, or on which the newest listing of an account failed.",
+        why="Objects of these days may be in S3 and not in the table, and nothing else misses them.",
+        action="After a pause, nothing: each hourly run lists `limits.catch_up_days` of these days, the oldest first, "
+        "once runs come again. Days before the first hourly run are never listed by themselves: "
+        "`vpclogs load --log-type LOG --from DAY --to DAY` lists and loads them; or set a later `start_day`.",
     ),
     Monitor(
         "freshness",

@@ -53,6 +53,7 @@ def read_scene(ledger: Ledger, settings: Settings, *, now: datetime, uncovered: 
         failed=ledger.watching.failed(since=since),
         uncovered=uncovered,
         left_out=_left_out(ledger, settings),
+        listings={source.name: ledger.listings.of(source.name) for source in settings.sources},
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vpclogs.ledger.watching import Look
 from vpclogs.left_out import LeftOut
+from vpclogs.listed_days import ListedDays
 from vpclogs.monitors.grid import Grid
 from vpclogs.monitors.places import Place
 from vpclogs.partitions import LogType, Partition
@@ -55,6 +56,7 @@ class Scene:
     failed: Mapping[Partition, str] = field(default_factory=dict)
     uncovered: Sequence[Uncovered] = ()
     left_out: Sequence[LeftOut] = ()
+    listings: Mapping[str, ListedDays] = field(default_factory=dict)
 
     @cached_property
     def sources(self) -> Mapping[str, Source]:

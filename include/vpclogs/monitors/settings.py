@@ -16,6 +16,7 @@ __all__ = ["MONITOR_NAMES", "MonitorSettings", "MonitorThresholds", "Notify"]
 
 MONITOR_NAMES = (
     "no_runs",
+    "unlisted_days",
     "freshness",
     "silence",
     "volume_drop",

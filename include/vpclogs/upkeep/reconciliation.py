@@ -20,6 +20,7 @@ from vpclogs.audits.finding import Finding, Severity
 from vpclogs.identifiers import is_region
 from vpclogs.ledger.certificates import Certified, Standing
 from vpclogs.ledger.partitions import Certificate
+from vpclogs.listed_days import Listed
 from vpclogs.manifests import ListingFailure
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
@@ -106,7 +107,7 @@ class _Part:
 
     def run(self) -> None:
         self._pipeline.publisher.require_current_ledger(self._log_type)
-        late, failures = self._list()
+        late, failures, coverage = self._list()
         before = self._ledger.certificates.standings(self._log_type, self._days)
         rows, refused = self._rows_in(self._log_type.value), self._rows_in(QUARANTINE)
         counts = self._counts()
@@ -135,11 +136,12 @@ class _Part:
         self._ledger.certificates.keep(made, now=self._now)
         self._name({one.partition: one.detail for one in made if one.partition in late or self._failed(one)}, after)
         self._ledger.certificates.keep_findings(self._findings, checks=_CHECKS, now=self._now)
+        self._ledger.listings.keep(coverage, failures)  # last: a run that died before is no listing
         self._done.partitions += len(made)
         self._done.complete += sum(one.complete for one in made)
 
-    def _list(self) -> tuple[Counter[Partition], Sequence[ListingFailure]]:
-        """Objects that came after the look-back, by partition; and what could not be listed."""
+    def _list(self) -> tuple[Counter[Partition], Sequence[ListingFailure], Listed]:
+        """Return the objects that came after the look-back, by partition; what could not be listed; what was."""
         found = self._pipeline.survey(self._log_type, lambda source: started(self._days, source), all_objects=True)
         self._done.unlisted += [(failure.label, failure.detail) for failure in found.failures]
         self._ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self._now)
@@ -152,7 +154,7 @@ class _Part:
         for partition, listed in _by_partition(late).items():
             message = f"{len(listed)} objects are not loaded, and no hourly run looks at this day any more"
             self._add(partition, "late_objects", Severity.WARNING, f"{message}; a reload brings them", listed[0].key)
-        return Counter(item.partition for item in late), found.failures
+        return Counter(item.partition for item in late), found.failures, found.coverage(self._now, hourly=False)
 
     def _rows_in(self, name: str) -> Counter[Partition]:
         """The rows that a table holds, by partition; from its metadata where it can be."""

@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 
 from demo.seaweed import READER, Seaweed
 from tests.fault_proxy import FaultProxy
-from vpclogs.discovery import Listing, discover
+from vpclogs.discovery import discover
+from vpclogs.listing import Listing
 from vpclogs.partitions import LogType
 from vpclogs.sources import Source
 

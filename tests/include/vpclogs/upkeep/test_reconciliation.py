@@ -235,8 +235,9 @@ def test_late_objects_in_a_real_bucket_are_found_reloaded_and_certified(tmp_path
     put_lines(s3, bucket, dns_key("0000"), [event(), b"broken"])
     run_hour(pipeline, "hour")
     now += timedelta(days=3)
+    run_hour(pipeline, "hour 2")
     put_lines(s3, bucket, dns_key("2300"), [event()])
-    hour = run_hour(pipeline, "hour 2")
+    hour = run_hour(pipeline, "hour 3")
 
     first = reconciliation.reconcile(pipeline, PARTITION.log_type, run_key="1")
     reload(pipeline, first.reload[0], "reload")

@@ -1,0 +1,84 @@
+"""Which days a run has to list, from the times at which they were listed."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vpclogs.ledger import Ledger
+from vpclogs.listed_days import Listed, ListedDays, WantedDays, day_end
+from vpclogs.manifests import ListingFailure
+
+DAY = timedelta(days=1)
+FIRST = date(2026, 1, 1)
+
+
+def hours(day: date) -> datetime:
+    return day_end(day) - DAY
+
+
+@given(
+    runs=st.lists(st.integers(0, 24 * 60), min_size=1, max_size=40),
+    lookback=st.integers(0, 4),
+    most=st.integers(1, 5),
+)
+def test_runs_at_any_times_leave_no_day_out(runs: list[int], lookback: int, most: int) -> None:
+    """Each day is listed after it and its look-back are over, once enough runs have come."""
+    at: dict[date, datetime] = {}
+    start = None
+    last = max(runs)
+    for hour in [*sorted(runs), *[last + 24 * (lookback + 1) + number for number in range(24 * 3)]]:
+        now = hours(FIRST) + timedelta(hours=hour)
+        today = now.date()
+        days = ListedDays(at, start, {}).overdue(today, lookback_days=lookback).days[:most]
+        days += [today - back * DAY for back in range(lookback + 1)]
+        start = start or min(days)
+        at |= dict.fromkeys(days, now)
+
+    assert start is not None
+    final = (hours(FIRST) + timedelta(hours=last)).date()
+    assert [day for day in days_between(start, final) if at[day] < day_end(day) + lookback * DAY] == []
+
+
+def days_between(first: date, last: date) -> list[date]:
+    return [first + number * DAY for number in range((last - first).days + 1)]
+
+
+def test_failures_of_an_account_are_kept_until_it_is_listed(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    failure = ListingFailure("s", "123456789012", None, "denied", "no", False)
+
+    def keep(day: date, *failures: ListingFailure, accounts: dict[str, list[date]] | None = None) -> None:
+        listed = Listed(hours(day), True, {"s": [day]}, {"s": accounts} if accounts else {})
+        ledger.listings.keep(listed, failures)
+
+    keep(FIRST, failure)
+    keep(FIRST + DAY, failure)
+    missed = ledger.listings.of("s").missed
+    keep(FIRST + 2 * DAY, accounts={"123456789012": [FIRST]})
+
+    assert missed == {"123456789012": {FIRST, FIRST + DAY}}
+    assert ledger.listings.of("s").missed == {"123456789012": {FIRST + DAY}}
+    assert ledger.listings.of("s").overdue(FIRST + 3 * DAY, lookback_days=3) == WantedDays([])
+
+
+def test_a_source_that_failed_as_a_whole_was_not_listed(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    failure = ListingFailure("s", None, None, "denied", "no", False)
+
+    ledger.listings.keep(Listed(hours(FIRST), True, {"s": [FIRST], "t": [FIRST]}), [failure])
+
+    assert (ledger.listings.of("s").at, ledger.listings.of("t").at) == ({}, {FIRST: hours(FIRST)})
+
+
+def test_an_older_listing_changes_nothing(tmp_path):
+    ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
+    failure = ListingFailure("s", "123456789012", None, "denied", "no", False)
+    ledger.listings.keep(Listed(hours(FIRST + DAY), True, {"s": [FIRST]}), [])
+
+    ledger.listings.keep(Listed(hours(FIRST), True, {"s": [FIRST]}), [failure])
+
+    known = ledger.listings.of("s")
+    assert (known.at, known.missed) == ({FIRST: datetime(2026, 1, 2, tzinfo=UTC)}, {})
