@@ -332,8 +332,7 @@ class Pipeline:
     def _targets(self, partition: Partition) -> list[Partition]:
         """The partition, and that of the region ``unknown`` as long as rows lie there."""
         log_type, account, day = partition.log_type, partition.account, partition.day
-        homeless = self.ledger.objects.homeless(log_type, account=account, day=day)
-        return sorted({partition, *(replace(partition, region=row.region) for row in homeless)})
+        return sorted({partition, *self.ledger.objects.homeless(log_type, account=account, day=day)})
 
     def _covers(self, objects: Sequence[LogObject]) -> Covers:
         """Whether a source reads a region. What is in a table already is moved there, not left out."""

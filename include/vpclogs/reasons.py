@@ -106,9 +106,9 @@ _ALL = (
     Reason(
         "foreign_region",
         _R,
-        "The record names another region than its object: than the first record of a DNS object, or than the key of "
-        "a flow log object.",
-        "Find what else writes to the prefix or joins its objects. Its line and object are kept; no table has it.",
+        "The record names another region than its object: than the first record of a DNS object, or the key of a flow "
+        "log object.",
+        "Find the program that joins objects or writes to the prefix; restore AWS's object, then reload.",
     ),
     Reason("bad_account", _R, "The account is not 12 (or 13) digits.", _REWRITTEN),
     Reason("bad_timestamp", _R, "The time is not one that exists, in the log's form.", _FORMAT),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.fixtures.deployment_a3d8d14.make import BROKEN, DELETED, DENIED, JOINED, REWRITTEN, SOUND
+from demo.seaweed import Seaweed
+from tests.fixtures.deployment_a3d8d14.make import BROKEN, DELETED, DENIED, JOINED, REWRITTEN, SOUND, settings
+from tests.forking import Forker
+from tests.integration.deployments import Deployment
 from tests.old_deployment import EVENING, unpack
 from tests.pipelines import reload, rows, run_hour
 from vpclogs.partitions import LogType, Partition
@@ -131,3 +137,47 @@ def test_reconciliation_certifies_no_partition_whose_rows_are_elsewhere_until_re
     assert refused(pipeline)[JOINED, "eu-west-1", "foreign_region"] == 2
     found_rows = rows(pipeline, "vpc_dns", "srcport", "p_account")
     assert min(int(row["srcport"]) for row in found_rows if row["p_account"] == REWRITTEN) == 9000
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, seaweed: Seaweed) -> Callable[[], Deployment]:
+    """The deployment as new at each call, for processes that are killed."""
+    numbers = itertools.count()
+
+    def make() -> Deployment:
+        folder = tmp_path / f"{next(numbers)}"
+        folder.mkdir()
+        unpack(folder, seaweed)
+        document = settings(folder, seaweed.file_properties())
+        return Deployment(document, seaweed.endpoint, "admin", EVENING + timedelta(days=2))
+
+    return make
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("everywhere", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("reloaded", [None, key(BROKEN, "unknown")], ids=["hourly run", "reload"])
+def test_a_killed_move_loses_and_repeats_no_row(
+    everywhere: bool, reloaded: str | None, deployed: Callable[[], Deployment], forker: Forker, tmp_path: Path
+) -> None:
+    what: dict[str, Any] = {"reload": reloaded} if reloaded else {}
+    undisturbed, file = deployed(), tmp_path / "points"
+    before, placed_before = undisturbed.visible(), visible(undisturbed.pipeline())
+    ended = undisturbed.start(forker, "undisturbed", points=str(file), **what)
+    assert ended.wait() == 0, ended.errors
+    points, placed_after = file.read_text().splitlines(), visible(undisturbed.pipeline())
+    assert placed_after != placed_before
+    between_the_tables = points.index("after commit_table") + 1
+    for die_at in range(1, len(points) + 1) if everywhere else (between_the_tables, len(points) - 2):
+        deployment = deployed()
+        killed = deployment.start(forker, "killed", die_at=die_at, **what)
+        assert killed.wait() == -9, killed.errors
+        assert deployment.visible()[0] == before[0], points[die_at - 1]
+        assert visible(deployment.pipeline()) in (placed_before, placed_after), points[die_at - 1]
+
+        again = deployment.start(forker, ("killed", "another")[die_at % 2], **what)
+
+        assert again.wait() == 0, again.errors
+        assert deployment.visible() == before, points[die_at - 1]
+        assert visible(deployment.pipeline()) == placed_after, points[die_at - 1]
+        assert_sound(deployment.pipeline(), BROKEN, SOUND)

@@ -120,9 +120,9 @@ def _contradicting(case: Case) -> Iterator[Seen]:
         vpcs = sorted({item.scope for item in moved})
         more = f" and {len(vpcs) - _MOST_NAMED} more" if len(vpcs) > _MOST_NAMED else ""
         yield (
-            f"{len(moved)} of {len(case.expected)} objects name {case.partition.region}, earlier records of their VPC "
-            f"({', '.join(vpcs[:_MOST_NAMED])}{more}) named {region}. They go where their own records say; find out "
-            f"which of them are not AWS's",
+            f"{len(moved)} of {len(case.expected)} objects name {case.partition.region}, but earlier records of their "
+            f"VPC ({', '.join(vpcs[:_MOST_NAMED])}{more}) named {region}. They are published under the region that "
+            f"their own records name. Find out which of them AWS did not write",
             moved[0].key,
         )
 
@@ -244,9 +244,9 @@ OBJECT_CHECKS = (
         Severity.WARNING,
         _contradicting,
         expects="All records of a VPC name one region.",
-        why="A VPC cannot move. One of the regions is from a record that AWS did not write, or a VPC id was copied.",
-        action="Compare with the region that the account's console shows. Objects of the wrong one: find who wrote "
-        "them. If the wrong region came first, delete the VPC's row from the ledger's table `scopes`.",
+        why="A VPC cannot move. One of the regions comes from a record that AWS did not write.",
+        action="Compare with the region that the account's console shows, and find the program that wrote the other "
+        "objects. If the wrong region was learned first, delete the VPC's row from the ledger's table `scopes`.",
     ),
     Check(
         "empty_objects",

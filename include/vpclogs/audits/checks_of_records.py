@@ -117,8 +117,9 @@ def _foreign_regions(case: Case) -> Iterator[Seen]:
     limit, found = case.limits.max_foreign_region_share, case.seen.reasons.names.get("foreign_region")
     if found and found.count > case.records * limit:
         yield (
-            f"at most {percent(limit)} of the records may name another region than their object, {found.count} of "
-            f"{case.records} do, and are refused. Objects were joined, or lie under a wrong prefix",
+            f"{found.count} of {case.records} records ({percent(found.count / case.records)}) name another region than "
+            f"their object and were refused, more than {percent(limit)}. Objects were joined, or are under a wrong "
+            f"prefix",
             found.example,
         )
 
@@ -247,12 +248,12 @@ RECORD_CHECKS = (
         Severity.ERROR,
         _foreign_regions,
         threshold=("max_foreign_region_share",),
-        expects="The records of an object name one region: a DNS object that of its first record, a flow log object "
-        "that of its key.",
-        why="AWS writes an object for one VPC or one region. Records that name another are kept out of the table, so "
-        "that no row lies under a wrong region.",
-        action="Look at the example object. Find what joins objects or writes to the prefix; put AWS's object back, "
-        "then reload.",
+        expects="All records of an object name one region: in a DNS object that of its first record, in a flow log "
+        "object that of its key.",
+        why="AWS writes an object for one VPC or one region. Records that name another region go to the quarantine, so "
+        "no row is published under a wrong region.",
+        action="Inspect the example object. Find the program that joins objects or writes to the prefix; restore AWS's "
+        "object, then reload.",
     ),
     Check(
         "unknown_versions",

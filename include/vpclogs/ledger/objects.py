@@ -115,24 +115,25 @@ class ObjectBook:
         return frozenset(found)
 
     def strays(self, partition: Partition) -> list[Row[Any]]:
-        """Return the settled objects that a reload of the partition lists although their VPC seems to be elsewhere.
+        """Return the settled objects that a reload of the partition reads although their VPC seems to be elsewhere.
 
-        They lie in the partition, or in that of the region ``unknown`` if it holds rows, which may belong here.
+        They are in the partition, or in that of the region ``unknown`` if it holds rows, which may belong here.
         """
         if partition.log_type is LogType.VPC_FLOW:
             return []
-        known = self.known_scopes()
-        strays = [row for row in self.settled_in(partition) if known.get((row.account, row.scope)) != partition.region]
+        settled = self.settled_in(partition)
+        known = self.regions((row.account, row.scope) for row in settled)
+        strays = [row for row in settled if known.get((row.account, row.scope)) != partition.region]
         if self.homeless(partition.log_type, account=partition.account, day=partition.day):
             strays += self.settled_in(replace(partition, region=UNKNOWN_REGION))
         return strays
 
-    def homeless(self, log_type: LogType, *, account: str | None = None, day: date | None = None) -> list[Row[Any]]:
-        """Return the loaded objects whose rows lie in the region ``unknown``, of one account or day if given.
+    def homeless(self, log_type: LogType, *, account: str | None = None, day: date | None = None) -> list[Partition]:
+        """Return the partitions of the region ``unknown`` that hold rows, of one account or day if given.
 
-        Rows name their region, so no publish leaves any there; earlier releases did.
+        Rows name their region, so no publish leaves any there. Earlier versions did.
         """
-        query = select(objects).where(
+        query = select(objects.c.account, objects.c.day).where(
             objects.c.log_type == log_type,
             objects.c.region == UNKNOWN_REGION,
             objects.c.state == "loaded",
@@ -141,7 +142,8 @@ class ObjectBook:
             *([objects.c.day == day] if day else []),
         )
         with self._database.read() as connection:
-            return list(connection.execute(query))
+            found = connection.execute(query.distinct()).all()
+        return [Partition(log_type, row.account, UNKNOWN_REGION, row.day) for row in found]
 
     def unsettled(
         self, source: str, days: Sequence[date], *, account: str | None = None, region: str | None = None

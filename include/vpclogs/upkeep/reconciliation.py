@@ -72,7 +72,7 @@ def default_days(pipeline: Pipeline, log_type: LogType) -> list[date]:
         today - timedelta(days=pipeline.settings.upkeep.reconcile_days),
     )
     recent = [first + timedelta(days=number) for number in range((today - first).days + 1)]
-    return sorted({*recent, *(row.day for row in pipeline.ledger.objects.homeless(log_type))})
+    return sorted({*recent, *(one.day for one in pipeline.ledger.objects.homeless(log_type))})
 
 
 def reconcile(pipeline: Pipeline, log_type: LogType, *, run_key: str, days: Sequence[date] | None = None) -> Reconciled:
