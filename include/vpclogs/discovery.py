@@ -57,6 +57,9 @@ class _Visit:
     left_out: list[LeftOut] = field(default_factory=list)
     unread: FolderTally = field(default_factory=FolderTally)
     organizations: list[str] = field(default_factory=list)
+    accounts: set[str] = field(default_factory=set)
+    regions: set[str] = field(default_factory=set)
+    saw_all_accounts: bool = True
     requests: int = 0
 
 
@@ -107,6 +110,9 @@ def discover(
             total.left_out += visit.left_out
             total.unread.join(visit.unread)
             total.organizations += visit.organizations
+            total.accounts |= visit.accounts
+            total.regions |= visit.regions
+            total.saw_all_accounts &= visit.saw_all_accounts
             total.requests += visit.requests
     finally:
         pool.shutdown(cancel_futures=True)
@@ -119,6 +125,8 @@ def discover(
         left_out=tuple(sorted(total.left_out)),
         unread=total.unread.of(source.name),
         organizations=tuple(sorted(total.organizations)),
+        accounts=frozenset(total.accounts) if total.saw_all_accounts else None,
+        regions=frozenset(total.regions),
     )
 
 
@@ -128,7 +136,7 @@ def _attempt(step: _Step) -> _Visit:
         step.visit(visit)
     except S3RequestError as error:
         lost = ListingFailure(step.account, step.region, error.reason, error.detail, error.transient, step.day)
-        return _Visit(failures=[lost], requests=visit.requests)
+        return _Visit(failures=[lost], requests=visit.requests, saw_all_accounts=step.account is not None)
     return visit
 
 
@@ -192,6 +200,8 @@ class _Walk:
                 visit.unread.add(parent.path + name)
             if folder is None:
                 continue
+            if folder.region:
+                visit.regions.add(folder.region)
             region = folder.region or self.known_scopes.get((folder.account, folder.vpc))
             if region is not None and not self.source.covers_region(region):
                 visit.left_out.append(LeftOut(self.source.name, folder.account, region, folder.vpc))
@@ -211,6 +221,7 @@ class _Walk:
         return [self.account] if self.account else self.source.account_list
 
     def _add_known_accounts(self, parent: str, visit: _Visit) -> None:
+        visit.saw_all_accounts = False
         for account in self._known_accounts or ():
             for folder in account_folders(parent, account, self.source.log_type):
                 self._add_account(folder, visit)
@@ -219,6 +230,7 @@ class _Walk:
         for name in names:
             folder = read_account_folder(parent, name, self.source.log_type)
             if folder is not None:
+                visit.accounts.add(folder.account)
                 self._add_account(folder, visit)
             elif not holds_account(name):
                 visit.unread.add(parent + name)

@@ -32,7 +32,8 @@ class ListingFailure:
 class Listing:
     """All objects of the days, sorted by key; ``requests`` counts the pages asked for.
 
-    ``organizations`` are the folders of organizations that were seen, read or not.
+    ``organizations``, ``accounts`` and ``regions`` are the names of folders that were seen, read or not. DNS logs
+    have no folders of regions. ``accounts`` is None if the folders above them could not be listed.
     """
 
     objects: tuple[LogObject, ...]
@@ -41,3 +42,5 @@ class Listing:
     left_out: tuple[LeftOut, ...] = ()
     unread: UnreadFolders | None = None
     organizations: tuple[str, ...] = ()
+    accounts: frozenset[str] | None = None
+    regions: frozenset[str] = frozenset()

@@ -117,12 +117,17 @@ class Pipeline:
         account: str | None = None,
         region: str | None = None,
         source: str | None = None,
+        report: Callable[[Survey], None] = lambda found: None,
     ) -> list[dict[str, Any]]:
-        """As `plan`, for the given days, and within the account, region or source if given."""
+        """As `plan`, for the given days, and within the account, region or source if given.
+
+        ``report`` is called with what was found.
+        """
         self.publisher.complete_open(LogType(log_type))
         now = self.clock()
         found = self.survey_days(log_type, days, account=account, region=region, source=source)
         coverage = found.coverage(now, hourly=False)
+        report(found)
         return self.freeze(LogType(log_type), found, run_key=run_key, mode=Mode.ADD, coverage=coverage)
 
     def plan_partition(self, log_type: LogType | str, key: str, *, run_key: str) -> list[dict[str, Any]]:

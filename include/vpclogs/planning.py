@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from vpclogs.discovery import discover
 from vpclogs.errors import VpcLogsError
 from vpclogs.fetching import NamedRegion, learn_region
+from vpclogs.filters import SeenNames
 from vpclogs.ledger import Ledger
 from vpclogs.left_out import LeftOut
 from vpclogs.listed_days import Listed, ListedDays, WantedDays
 from vpclogs.listing import Listing
 from vpclogs.manifests import ListingFailure
 from vpclogs.objects import LogObject
-from vpclogs.partitions import UNKNOWN_REGION
+from vpclogs.partitions import UNKNOWN_REGION, LogType
 from vpclogs.sources import Source
 from vpclogs.unread import UnreadFolders
 
@@ -37,8 +38,9 @@ class Survey:
     counts the pages listed. ``vanished`` are the ledger's ids of objects that waited to be loaded and that
     S3 no longer lists. ``last_day`` is the last day that was listed, unless only a part of it was.
     ``left_out`` are the places that the sources' lists of regions leave out, ``unread`` the folders
-    that no layout has. ``days`` are the days listed by source, unless only a part of them was, and
-    ``account_days`` further days that were listed for single accounts."""
+    that no layout has, ``seen`` the names of accounts and regions by source. ``days`` are the days listed
+    by source, unless only a part of them was, and ``account_days`` further days that were listed for
+    single accounts."""
 
     objects: tuple[LogObject, ...]
     failures: tuple[ListingFailure, ...]
@@ -50,6 +52,7 @@ class Survey:
     unread: tuple[UnreadFolders, ...] = ()
     days: Mapping[str, list[date]] = field(default_factory=dict)
     account_days: Mapping[str, Mapping[str, Sequence[date]]] = field(default_factory=dict)
+    seen: Mapping[str, SeenNames] = field(default_factory=dict)
 
     def coverage(self, at: datetime, *, hourly: bool) -> Listed:
         """Return the days that a listing begun at `at` covered, for `vpclogs.ledger.listings`."""
@@ -114,6 +117,7 @@ def survey(
     vanished: list[int] = []
     left_out: set[LeftOut] = set()
     unread: list[UnreadFolders] = []
+    seen_names: dict[str, SeenNames] = {}
     listed = requests = 0
     more = account_days or {}
     known = ledger.objects.known_scopes()
@@ -141,6 +145,7 @@ def survey(
         requests += listing.requests
         unread += [listing.unread] if listing.unread else []
         found = _with_regions(listing.objects, client, ledger, requester_pays=source.requester_pays, threads=threads)
+        seen_names[source.name] = _seen(listing, found, source, known)
         wanted = [o for o in found if source.covers_region(o.region or "") or o.region == UNKNOWN_REGION]
         kept = {(o.account, o.scope) for o in wanted}
         left_out.update(listing.left_out)
@@ -162,6 +167,7 @@ def survey(
         unread=tuple(unread),
         days=whole,
         account_days=more,
+        seen=seen_names,
     )
 
 
@@ -197,6 +203,16 @@ def _with_regions(
         replace(o, region=settled.get(o.identity) or regions[o.account, o.scope]) if o.region is None else o
         for o in listed
     ]
+
+
+def _seen(
+    listing: Listing, found: Sequence[LogObject], source: Source, known: Mapping[tuple[str, str], str]
+) -> SeenNames:
+    """Return the names that a listing saw; DNS logs tell their regions by the VPCs, those of the ledger included."""
+    regions = {o.region for o in found if o.region and o.region != UNKNOWN_REGION}
+    if source.log_type is LogType.VPC_DNS:
+        regions |= {region for (account, _), region in known.items() if source.covers_account(account)}
+    return SeenNames(listing.accounts, listing.regions | regions)
 
 
 def _failures(listing: Listing, source: Source) -> list[ListingFailure]:

@@ -179,6 +179,11 @@ class Source(_Frozen):
         """Whether this source leaves out any region."""
         return self.regions != RegionFilter()
 
+    @property
+    def has_filters(self) -> bool:
+        """Whether this source leaves out any account or region."""
+        return self.narrows_regions or self.accounts != AccountFilter()
+
     def overlaps(self, other: Source) -> bool:
         """Whether an object could belong to both: it would be loaded twice."""
         mine, theirs = (self.bucket, self.prefix, self.log_type), (other.bucket, other.prefix, other.log_type)

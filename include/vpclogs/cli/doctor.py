@@ -48,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
             doctor.check(f"{name}: one object", patient.one_object)
             if patient.has_organizations:
                 doctor.check(f"{name}: organizations", patient.organizations)
-            if source.narrows_regions:
-                doctor.check(f"{name}: regions", patient.regions)
+            if source.has_filters:
+                doctor.check(f"{name}: filters", patient.filters)
     if doctor.check("catalog", lambda: examine.catalog(settings)):
         doctor.check("staging", lambda: examine.staging(settings))
     doctor.check("ledger", lambda: examine.ledger(settings))

@@ -20,12 +20,14 @@ from vpclogs.clients import client_for
 from vpclogs.discovery import discover
 from vpclogs.errors import VpcLogsError
 from vpclogs.fetching import fetch
+from vpclogs.filters import SeenNames, UnmatchedEntry, known_regions, unmatched_entries
 from vpclogs.layouts import ROOT
 from vpclogs.ledger import Ledger
 from vpclogs.ledger.database import Database
-from vpclogs.left_out import LeftOut, left_out_scopes
+from vpclogs.left_out import left_out_scopes
 from vpclogs.parsing import ObjectEnd, ObjectState, parse
 from vpclogs.pipeline import utc_now
+from vpclogs.planning import survey
 from vpclogs.reasons import REASONS
 from vpclogs.s3_failures import S3RequestError, diagnose, patiently
 from vpclogs.settings import Settings
@@ -53,7 +55,7 @@ class SourceUnderTest:
         self._source = source
         self._settings = settings
         self._listed: Sequence[LogObject] = ()
-        self._left_out: Sequence[LeftOut] = ()
+        self._day = utc_now().date()
         self._seen_organizations: Sequence[str] = ()
 
     @property
@@ -98,13 +100,35 @@ class SourceUnderTest:
                 return _judged(event, item)
         raise AssertionError("a parse ends each object")
 
-    def regions(self) -> str:
-        """Return the VPCs, or for flow logs the regions, that the source's list of regions leaves out."""
-        known = Ledger(self._settings.ledger).objects.known_scopes()
-        left_out = {*self._left_out, *left_out_scopes(self._source, known)}
-        if not left_out:
-            return "the source's list of regions leaves out nothing that is known"
-        return f"left out by the source's list of regions: {shortened_list([one.label for one in sorted(left_out)])}"
+    def filters(self) -> str:
+        """Return the entries of the source's lists that match nothing, and what its list of regions leaves out.
+
+        Raises:
+            Ailment: an entry is no region of any AWS cloud, or no entry of a list matches.
+        """
+        ledger = Ledger(self._settings.ledger)
+        threads = self._settings.limits.list_threads
+        found = survey(
+            [self._source], lambda _: [self._day], client_for=lambda _: self._client, ledger=ledger, threads=threads
+        )
+        seen = found.seen[self._source.name]
+        wrong = list(unmatched_entries(self._source, seen))
+        labels = shortened_list([one.label for one in wrong])
+        left_out = {*found.left_out, *left_out_scopes(self._source, ledger.objects.known_scopes())}
+        names = shortened_list([one.label for one in sorted(left_out)])
+        rest = [f"left out by the source's list of regions: {names}"] if left_out else []
+        if any(self._is_mistake(one, seen) for one in wrong):
+            raise Ailment(f"these match nothing in S3: {labels}", *rest)
+        lines = [f"these match nothing in S3 yet: {labels}", *rest] if wrong else rest
+        return "; ".join(lines) or "all entries match, and the list of regions leaves out nothing that is known"
+
+    def _is_mistake(self, one: UnmatchedEntry, seen: SeenNames) -> bool:
+        """Return whether an entry cannot be one that only waits for its first logs."""
+        if one.key == "regions" and one.entry not in known_regions():
+            return True
+        names = seen.regions if one.key == "regions" else seen.accounts or frozenset()
+        allowed = (self._source.regions if one.key == "regions" else self._source.accounts).allow
+        return bool(allowed and names and names.isdisjoint(allowed))
 
     @property
     def has_organizations(self) -> bool:
@@ -125,7 +149,7 @@ class SourceUnderTest:
     def _list(self, day: date) -> bool:
         threads = self._settings.limits.list_threads
         found = discover(self._client, self._source, [day], threads=threads)
-        self._left_out = found.left_out
+        self._day = day
         self._seen_organizations = found.organizations
         if found.failures:
             raise Ailment(*(f"{f.account or 'all accounts'}: {f.detail}" for f in found.failures))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from vpclogs.cli.listings import listing_notes, nothing_new
 from vpclogs.cli.progress import progress
 from vpclogs.cli.ranges import add_range, wanted
 from vpclogs.cli.terminal import Subparsers, error_lines, many, say, size_text
@@ -15,6 +16,7 @@ from vpclogs.errors import VpcLogsError
 
 if TYPE_CHECKING:
     from vpclogs.ledger import Ledger
+    from vpclogs.planning import Survey
 
 __all__ = ["register", "stage_all"]
 
@@ -46,7 +48,11 @@ def run(arguments: argparse.Namespace) -> int:
     pipeline = Pipeline(settings, client_for=client_for)
     run_key = f"vpclogs load/{utc_now():%Y-%m-%dT%H:%M:%SZ}/{uuid4().hex[:6]}"
     say("listing S3 ...")
-    batches = pipeline.plan_days(arguments.log_type, run_key=run_key, **options)
+    listed: list[Survey] = []
+    batches = pipeline.plan_days(arguments.log_type, run_key=run_key, report=listed.append, **options)
+    (found,) = listed
+    for line in listing_notes(found, settings):
+        say(line)
     try:
         stage_all(pipeline.ledger, batches, run_key, pipeline.stage)
     except KeyboardInterrupt:
@@ -62,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif done["planned"]:
         say("loaded nothing: other runs published these objects meanwhile, or they are not to be had any more")
     else:
-        say("nothing new: all that S3 has on these days is loaded")
+        say(nothing_new(found, settings, arguments))
     if done["moved"]:
         say(f"{many(done['moved'], 'object')} moved to the partition of the region that the records name")
     return 0

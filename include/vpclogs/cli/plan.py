@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from vpclogs.cli.listings import listing_notes, nothing_new
 from vpclogs.cli.ranges import add_range, wanted
-from vpclogs.cli.terminal import Subparsers, complain, many, print_table, say, shortened_list, size_text
+from vpclogs.cli.terminal import Subparsers, complain, many, print_table, say, size_text
 
 if TYPE_CHECKING:
     from vpclogs.objects import LogObject
@@ -57,13 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
         f"{many(len(batches), 'batch', 'batches')}"
     )
     say(f"S3 requests of this load: {found.requests} to list, about {_reads(objects)} to read")
-    if found.left_out:
-        say(
-            f"left out by the sources' lists of regions: "
-            f"{shortened_list([f'{one.label} (source {one.source})' for one in found.left_out])}"
-        )
-    for one in found.unread:
-        say(f"not understood, so nothing below is listed (source {one.source}): {one.label}")
+    if not found.listed and not found.failures:
+        say(nothing_new(found, settings, arguments))
+    for line in listing_notes(found, settings):
+        say(line)
     for failure in found.failures:
         complain(f"{failure.label}: {failure.detail}")
     return 1 if found.failures else 0

@@ -117,3 +117,57 @@ def test_organizations_are_named(deployment: Deployment, s3: Any) -> None:
     assert "OK    source dns: organizations: read: o-a1b2c3d4e5; not read: o-z9y8x7w6v5" in pinned.stdout
     assert "FAIL  source dns: organizations: o-0000000000 has no folder under s3://" in missing.stdout
     assert missing.returncode == 1
+
+
+REGION = "us-west-2"
+DNS, FLOW = "vpc_dns", "vpc_flow"
+
+
+def put_flow(s3: Any, bucket: str, region: str) -> None:
+    now = datetime.now(UTC)
+    name = f"123456789012_vpcflowlogs_{region}_fl-1234abcd_{now:%Y%m%dT%H%M}Z_0123abcd.log.gz"
+    s3.put_object(Bucket=bucket, Key=f"AWSLogs/123456789012/vpcflowlogs/{region}/{now:%Y/%m/%d}/{name}", Body=b"")
+
+
+@pytest.mark.parametrize(
+    ("log_type", "filters", "mark", "words"),
+    [
+        pytest.param(
+            FLOW, "regions: [us-esat-1]", "FAIL", "regions: us-esat-1 (nearest: us-east-1)", id="a mistyped region"
+        ),
+        pytest.param(
+            DNS, "regions: [us-esat-1]", "FAIL", "regions: us-esat-1 (nearest: us-east-1)", id="of VPCs, mistyped"
+        ),
+        pytest.param(FLOW, "regions: {deny: [us-wset-2]}", "FAIL", "(nearest: us-west-2)", id="a mistyped denied one"),
+        pytest.param(
+            FLOW, 'accounts: ["123456789021"]', "FAIL", "123456789021 (nearest: 123456789012)", id="a mistyped account"
+        ),
+        pytest.param(
+            FLOW,
+            "regions: [us-west-2, eu-west-1]",
+            "OK",
+            "match nothing in S3 yet: regions: eu-west-1",
+            id="no logs yet",
+        ),
+        pytest.param(
+            FLOW, 'accounts: ["123456789012"], regions: [us-west-2]', "OK", "all entries match", id="all match"
+        ),
+        pytest.param(DNS, "regions: [us-west-2]", "OK", "all entries match", id="of VPCs, all match"),
+    ],
+)
+def test_entries_of_filters_that_match_nothing_are_named(
+    log_type: str, filters: str, mark: str, words: str, deployment: Deployment, s3: Any
+) -> None:
+    put(s3, deployment.bucket, gzip.compress(SEED_EVENT))
+    put_flow(s3, deployment.bucket, REGION)
+    deployment.configure(vpc_dns=f"{log_type}, {filters}")
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+
+    doctor = deployment.vpclogs("doctor")
+    plan = deployment.vpclogs("plan", "--log-type", log_type, "--from", today, "--to", today)
+
+    (line,) = [line for line in doctor.stdout.splitlines() if ": filters: " in line]
+    assert line.startswith(mark)
+    assert words in line
+    named = [line for line in plan.stderr.splitlines() if "match nothing in S3" in line]
+    assert bool(named) == ("all entries match" not in words)

@@ -75,7 +75,8 @@ def test_a_load_puts_every_record_into_a_table_once(loaded: Deployment, truth: T
     counts = rows(loaded, "SELECT (SELECT count(*) FROM vpc_dns) AS good, (SELECT count(*) FROM quarantine) AS bad")
 
     assert (again.returncode, again.stdout) == (0, "")
-    assert "nothing new: all that S3 has on these days is loaded" in again.stderr
+    where = f"s3://{loaded.bucket}/AWSLogs/ (source dns)"
+    assert f"nothing new: {totals.objects} objects listed under {where}, all of them loaded" in again.stderr
     assert counts == [{"good": totals.good, "bad": totals.quarantine_rows}]
 
 
@@ -170,3 +171,25 @@ def test_a_failed_partition_is_shown_with_its_reason(fresh: Deployment) -> None:
         assert state == "failed"
         assert f"  {key}: " in done.stderr
         assert f"vpc_dns {key} failed: " in status.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "words"),
+    [
+        pytest.param({}, ("--region", "eusc-de-east-1"), "no object of vpc_dns region eusc-de-east-1 on", id="region"),
+        pytest.param({"log_type": "prefix: lgos, log_type"}, (), "/lgos/AWSLogs/ (source dns)", id="mistyped prefix"),
+    ],
+)
+def test_nothing_listed_is_not_reported_as_all_loaded(
+    changes: dict[str, str], options: tuple[str, ...], words: str, fresh: Deployment
+) -> None:
+    fresh.configure(**changes)
+
+    load, plan = fresh.vpclogs("load", *DAYS, *options), fresh.vpclogs("plan", *DAYS, *options)
+
+    for done in (load, plan):
+        assert done.returncode == 0
+        (line,) = [line for line in done.stderr.splitlines() if "nothing to load" in line]
+        assert words in line
+        assert "2026-01-14 to 2026-01-15" in line
+    assert "all of them loaded" not in load.stderr
