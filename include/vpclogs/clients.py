@@ -10,7 +10,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import DeferredRefreshableCredentials
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, UnknownRegionError
 
 from vpclogs.errors import ConfigError, S3Denied
 
@@ -47,8 +47,9 @@ def client_for(source: Source) -> S3Client:
         session = boto3.Session(profile_name=source.profile, region_name=source.region)
     except BotoCoreError as error:
         raise ConfigError(f"source {source.name}: {error}; correct `profile` or add it to ~/.aws/config") from error
+    region = _region(session, source)
     if source.role_arn:
-        session = _in_role(session, source)
+        session = _in_role(session, source, region)
     config = CLIENT_CONFIG
     if source.endpoint_url:  # servers other than AWS rarely have a host name for each bucket
         config = config.merge(Config(s3={"addressing_style": "path"}))
@@ -69,11 +70,50 @@ def _from_airflow(source: Source) -> S3Client:
     )
 
 
-def _in_role(base: boto3.Session, source: Source) -> boto3.Session:
+def _region(session: boto3.Session, source: Source) -> str:
+    """Return the region to call S3 and STS in. S3 redirects botocore from there to the bucket's region.
+
+    Each partition (aws, aws-cn, aws-us-gov, …) has its own endpoints and credentials, and a role works in its own
+    partition only. So a region of the environment counts only if it is in the partition of the role.
+    """
+    chosen = session.region_name
+    if source.role_arn is None:
+        return chosen or "us-east-1"
+    partition = source.role_arn.split(":")[1]
+    found = _partition_of(chosen, session)
+    if chosen and found in (partition, None):
+        return chosen
+    if source.region:
+        raise ConfigError(
+            f"source {source.name}: the region {source.region} is in the partition {found}, the role in {partition}; "
+            f"correct `region` or `role_arn`"
+        )
+    if partition == "aws":
+        return "us-east-1"
+    regions = session.get_available_regions("sts", partition)
+    if not regions:
+        raise ConfigError(
+            f"source {source.name}: botocore does not know the partition {partition} of {source.role_arn}; "
+            f"set `region`, or upgrade botocore"
+        )
+    return regions[0]
+
+
+def _partition_of(region: str | None, session: boto3.Session) -> str | None:
+    """Return the partition of a region, or None if botocore does not know it."""
+    if region is None:
+        return None
+    try:
+        return session.get_partition_for_region(region)
+    except UnknownRegionError:
+        return None
+
+
+def _in_role(base: boto3.Session, source: Source, region: str) -> boto3.Session:
     """Return a session in the source's role, assumed at its first request and renewed before it expires."""
     if base.get_credentials() is None:
         raise S3Denied(f"source {source.name}: there are no AWS credentials to assume {source.role_arn} with")
-    sts = base.client("sts", region_name=base.region_name or "us-east-1", config=CLIENT_CONFIG)
+    sts = base.client("sts", region_name=region, config=CLIENT_CONFIG)
     request: dict[str, Any] = {"RoleArn": source.role_arn, "RoleSessionName": f"vpclogs-{source.name}"[:64]}
     if source.external_id:
         request["ExternalId"] = source.external_id
@@ -92,4 +132,4 @@ def _in_role(base: boto3.Session, source: Source) -> boto3.Session:
     session._credentials = DeferredRefreshableCredentials(  # type: ignore[attr-defined]
         refresh_using=assume, method="assume-role"
     )
-    return boto3.Session(botocore_session=session, region_name=base.region_name)
+    return boto3.Session(botocore_session=session, region_name=region)

@@ -47,6 +47,15 @@ def _day(value: Any) -> Any:
         raise ValueError("write a day such as 2022-10-01") from None
 
 
+def _bucket(value: Any) -> Any:
+    if isinstance(value, str) and re.match(r"arn:[^:]*:s3[a-z-]*:.*accesspoint[:/]", value):
+        raise ValueError(
+            "the ARN of an access point cannot be used here: write its alias, such as name-0a1b2c3d-s3alias, which "
+            "the console and `aws s3control get-access-point` show"
+        )
+    return value
+
+
 def _folder(value: str) -> str:
     if value.startswith("/"):
         raise ValueError("an S3 prefix has no leading slash")
@@ -59,7 +68,11 @@ Account = Annotated[str, BeforeValidator(_account)]
 Region = Annotated[str, matching(REGION, "this does not look like a region such as us-west-2")]
 Organization = Annotated[str, matching(ORGANIZATION, "write an organization's id such as o-a1b2c3d4e5")]
 Name = Annotated[str, matching(r"[a-z0-9-]{1,60}", "use small letters, digits and hyphens, 60 at most")]
-Bucket = Annotated[str, matching(r"[A-Za-z0-9._-]{3,255}", "write the bucket's name alone, without s3:// and prefix")]
+Bucket = Annotated[
+    str,
+    BeforeValidator(_bucket),
+    matching(r"[A-Za-z0-9._-]{3,255}", "write the bucket's name alone, without s3:// and prefix"),
+]
 RoleArn = Annotated[
     str,
     matching(rf"arn:aws[a-z-]*:iam::{ACCOUNT}:role/.+", "write a role such as arn:aws:iam::123456789012:role/reader"),

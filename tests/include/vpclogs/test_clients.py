@@ -29,7 +29,14 @@ def source(**more: Any) -> Source:
 @pytest.fixture(autouse=True)
 def aws_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home: no credentials but those that a test gives."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION"):
+    for name in (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_PROFILE",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
@@ -108,6 +115,78 @@ def test_assumes_the_role_again_before_it_expires(
     client.list_buckets()
 
     assert len(account) == 2
+
+
+class _SentError(Exception):
+    """Ends a request where it would leave the process; its text is the URL."""
+
+
+class _Unsent:
+    """boto3, whose AssumeRole requests end with their URL instead of being sent."""
+
+    def Session(self, **more: Any) -> boto3.Session:  # noqa: N802
+        session = boto3.Session(**more)
+        session.events.register("before-send.sts.AssumeRole", self._end)
+        return session
+
+    def _end(self, request: Any, **_: Any) -> None:
+        raise _SentError(request.url)
+
+
+@pytest.fixture
+def unsent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr(clients, "boto3", _Unsent())
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "environment", "sts", "s3"),
+    [
+        ("aws", None, None, "sts.us-east-1.amazonaws.com", "s3.amazonaws.com"),
+        ("aws", None, "eu-west-1", "sts.eu-west-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"),
+        ("aws", None, "us-gov-west-1", "sts.us-east-1.amazonaws.com", "s3.amazonaws.com"),
+        ("aws-us-gov", None, None, "sts.us-gov-east-1.amazonaws.com", "s3.us-gov-east-1.amazonaws.com"),
+        ("aws-us-gov", None, "us-east-1", "sts.us-gov-east-1.amazonaws.com", "s3.us-gov-east-1.amazonaws.com"),
+        ("aws-us-gov", "us-gov-west-1", None, "sts.us-gov-west-1.amazonaws.com", "s3.us-gov-west-1.amazonaws.com"),
+        ("aws-cn", None, None, "sts.cn-north-1.amazonaws.com.cn", "s3.cn-north-1.amazonaws.com.cn"),
+        ("aws-cn", None, "cn-northwest-1", "sts.cn-northwest-1.amazonaws.com.cn", "s3.cn-northwest-1.amazonaws.com.cn"),
+        ("aws-eusc", None, None, "sts.eusc-de-east-1.amazonaws.eu", "s3.eusc-de-east-1.amazonaws.eu"),
+        ("aws-iso", None, None, "sts.us-iso-east-1.c2s.ic.gov", "s3.us-iso-east-1.c2s.ic.gov"),
+    ],
+)
+def test_a_role_is_assumed_and_used_in_its_own_partition(
+    partition: str,
+    region: str | None,
+    environment: str | None,
+    sts: str,
+    s3: str,
+    unsent: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if environment:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", environment)
+    role = f"arn:{partition}:iam::111111111111:role/log-reader"
+
+    client = client_for(source(role_arn=role, region=region))
+
+    assert client.meta.endpoint_url.removeprefix("https://") == s3
+    with pytest.raises(_SentError, match=f"^https://{sts}/$"):
+        client.list_buckets()
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "words"),
+    [
+        ("aws-us-gov", "us-east-1", "us-east-1 is in the partition aws, the role in aws-us-gov"),
+        ("aws-moon", None, "does not know the partition aws-moon"),
+    ],
+)
+def test_a_role_and_a_region_that_do_not_fit_are_explained(
+    partition: str, region: str | None, words: str, unsent: None
+) -> None:
+    with pytest.raises(ConfigError, match=words):
+        client_for(source(role_arn=f"arn:{partition}:iam::111111111111:role/log-reader", region=region))
 
 
 def test_a_role_without_credentials_to_assume_it_with_is_denied() -> None:

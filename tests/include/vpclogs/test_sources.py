@@ -51,6 +51,15 @@ def test_a_prefix_ends_in_a_slash(written: str, prefix: str) -> None:
     [
         pytest.param({"name": "My source"}, "small letters", id="name"),
         pytest.param({"bucket": "s3://raw"}, "name alone", id="bucket with scheme"),
+        pytest.param(
+            {"bucket": "arn:aws-us-gov:s3:us-gov-west-1:123456789012:accesspoint/logs"}, "alias", id="access point"
+        ),
+        pytest.param(
+            {"bucket": "arn:aws:s3-outposts:us-west-2:123456789012:outpost/op-1/accesspoint/logs"},
+            "alias",
+            id="access point of an outpost",
+        ),
+        pytest.param({"bucket": "arn:aws:s3:::raw"}, "name alone", id="bucket's ARN"),
         pytest.param({"prefix": "/logs"}, "no leading slash", id="leading slash"),
         pytest.param({"prefix": "logs/AWSLogs/"}, "what comes before AWSLogs", id="prefix too deep"),
         pytest.param({"accounts": []}, "would read nothing", id="empty list"),
