@@ -30,7 +30,7 @@ demo-down: setup ## stop what the demo started; `rm -r var/demo` forgets its dat
 test: setup ## the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
-test-all: setup ## the tests, with the long ones
+test-all: setup var/readers/venv ## the tests, with the long ones
 	@$(BIN)/python -m pytest -m '' $(TESTS)
 
 lint: setup ## style and types
@@ -46,6 +46,7 @@ lock: setup ## compile requirements*.in to requirements*.txt (LOCK_FLAGS=--upgra
 	@$(COMPILE) $(LOCK_FLAGS) requirements.in --output-file requirements.txt
 	@$(COMPILE) $(LOCK_FLAGS) requirements-dev.in --constraints requirements.txt --output-file requirements-dev.txt
 	@$(COMPILE) $(LOCK_FLAGS) requirements-bench.in --output-file requirements-bench.txt
+	@$(COMPILE) $(LOCK_FLAGS) requirements-readers.in --output-file requirements-readers.txt
 
 sbom: setup ## list the packages of requirements.txt, with hashes, as CycloneDX: var/sbom.json
 	@mkdir -p $(dir $(SBOM))
@@ -56,5 +57,5 @@ sbom: setup ## list the packages of requirements.txt, with hashes, as CycloneDX:
 bench: setup var/bench/venv ## compare speed and memory with other tools; writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks $(BENCH_FLAGS)
 
-var/bench/venv: requirements-bench.txt
-	@$(BIN)/python -m venv $@ && $@/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements-bench.txt && touch $@
+var/bench/venv var/readers/venv: var/%/venv: requirements-%.txt
+	@$(BIN)/python -m venv $@ && $@/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r $< && touch $@

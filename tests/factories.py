@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyiceberg.io.pyarrow import parquet_file_to_data_file
 
 from vpclogs.batch_results import BatchResult, ObjectOutcome
 from vpclogs.ledger import Ledger
@@ -18,6 +22,7 @@ from vpclogs.parquet import ParquetFile
 from vpclogs.parsing.model import Refused
 from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for
+from vpclogs.table_columns import FIELD_ID
 from vpclogs.warehouse import QUARANTINE, Warehouse, table_schema
 
 NOW = datetime(2022, 10, 8, 12, tzinfo=UTC)
@@ -124,3 +129,42 @@ def row_ids(warehouse: Warehouse, table: str = "vpc_dns") -> list[str]:
 def expected_ids(objects: Sequence[LogObject], first: int, last: int) -> list[str]:
     """The row ids of lines ``first`` to ``last`` of each object, sorted."""
     return sorted(f"{item.identity}{line:08x}" for item in objects for line in range(first, last + 1))
+
+
+def add_column(warehouse: Warehouse, table: str, name: str, values: pa.Array | None = None) -> None:
+    """Add a column as another engine does, and write it to all rows; by default the row id, backwards."""
+    loaded = warehouse.table(table)
+    rows = loaded.scan().to_arrow()
+    column = pc.utf8_reverse(rows.column("p_row_id")) if values is None else values
+    with loaded.update_schema() as update:
+        update.union_by_name(pa.schema([pa.field(name, column.type)]))
+    loaded.overwrite(rows.append_column(name, column))
+
+
+def forget_field_ids(warehouse: Warehouse, table: str) -> None:
+    """Replace the data files of a table by files without field ids, named as earlier versions named them."""
+    loaded = warehouse.table(table)
+    with loaded.transaction() as transaction, transaction.update_snapshot().overwrite() as overwrite:
+        for task in loaded.scan().plan_files():
+            path = task.file.file_path.removeprefix("file://")
+            old = re.sub(r"-([0-9a-f]{8})[0-9a-f]{4}\.parquet$", r"-\1.parquet", path)
+            rows = pq.read_table(path)
+            plain = pa.schema([table_schema(table).field(name) for name in rows.column_names])
+            pq.write_table(rows.cast(plain), old, store_schema=False)
+            overwrite.delete_data_file(task.file)
+            overwrite.append_data_file(parquet_file_to_data_file(loaded.io, loaded.metadata, f"file://{old}"))
+
+
+def field_ids(schema: Iterable[pa.Field]) -> list[int | None]:
+    """The field id of each field, nested ones included; None for a field without one."""
+    found: list[int | None] = []
+    for field in schema:
+        found.append(int(field.metadata[FIELD_ID]) if field.metadata and FIELD_ID in field.metadata else None)
+        kind = field.type
+        if pa.types.is_struct(kind):
+            found += field_ids(kind)
+        elif pa.types.is_list(kind):
+            found += field_ids([kind.value_field])
+        elif pa.types.is_map(kind):
+            found += field_ids([kind.key_field, kind.item_field])
+    return found

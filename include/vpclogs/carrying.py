@@ -85,7 +85,8 @@ class _Carrier:
         for region in sorted({self._partition.region, *self._homes.values()}):
             place = replace(self._partition, region=region)
             here, foreign = self._split_foreign(self._at(rows, region), region)
-            records = pa.concat_tables([with_all_columns(self._at(refused, region), _QUARANTINE), *foreign])
+            parts = [with_all_columns(self._at(refused, region), _QUARANTINE), *foreign]
+            records = pa.concat_tables(parts, promote_options="permissive")  # other engines may have added columns
             carried.files += write_rows(self._warehouse, name, place, within(here, place), self._stem)
             carried.files += write_rows(self._warehouse, QUARANTINE, place, within(records, place), self._stem)
         carried.outcomes = [self._outcome(identity) for identity in sorted({*self._homes, *self._foreign})]

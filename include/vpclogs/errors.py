@@ -4,6 +4,7 @@
     - ConfigError          the settings file is wrong; names file, line and key
     - InvalidPartition     a partition key does not name an account, a region and a day
     - LedgerMismatch       ledger and tables disagree, and only a rebuild can repair it
+    - TableChanged         another engine changed a table so that new rows do not fit it
     - S3Denied             credentials or policy refuse; a retry cannot help
     - S3Unavailable        throttled, timed out or reset; a retry may help (transient)
     - CatalogUnavailable   the Iceberg catalog is down or failing; a retry may help (transient)
@@ -28,6 +29,7 @@ __all__ = [
     "PublishConflict",
     "S3Denied",
     "S3Unavailable",
+    "TableChanged",
     "VpcLogsError",
 ]
 
@@ -63,6 +65,10 @@ class InvalidPartition(VpcLogsError, ValueError):
 
 class LedgerMismatch(VpcLogsError):
     """Raised when the tables hold a publish that the ledger does not have."""
+
+
+class TableChanged(VpcLogsError):
+    """Raised when another engine changed the columns of a table so that new rows do not fit it."""
 
 
 class S3Denied(VpcLogsError):

@@ -70,7 +70,7 @@ class _Moves:
         for batch in scan.to_arrow_batch_reader():
             rows = pa.Table.from_batches([batch])
             if len(staying := rows.filter(pc.invert(_are_in(rows, taken)))):
-                rest.write(with_all_columns(staying, rest.schema))
+                rest.write(staying)
         self.files += rest.close()
         self.partitions.append(partition.key)
         self.rows[partition.key] += len(taken)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from vpclogs.batch_results import StagedFile
 from vpclogs.partitions import Partition
 from vpclogs.schemas.tables import PARTITION_COLUMNS
+from vpclogs.table_columns import with_field_ids
 from vpclogs.warehouse import Warehouse, table_schema
 
 __all__ = ["ParquetFile"]
@@ -40,6 +41,9 @@ class ParquetFile:
 
     Columns without any value are left out: a flow log of version 2 fills a third of the
     table's columns. A value in such a column later begins another file.
+
+    Each column, nested ones included, has the type and the field id of the table's current
+    schema, which readers go by.
     """
 
     def __init__(self, warehouse: Warehouse, table: str, partition: Partition, stem: str) -> None:
@@ -54,7 +58,9 @@ class ParquetFile:
         self.schema = table_schema(table)
 
     def write(self, rows: pa.Table) -> None:
-        """Add rows, all columns of the table in its order."""
+        """Add rows, with all columns of `schema` or of the table, columns that another engine added included."""
+        if not len(rows):
+            return
         self._buffer.append(rows)
         self._buffered += len(rows)
         if self._buffered >= _ROW_GROUP:
@@ -85,11 +91,13 @@ class ParquetFile:
         rows = _joined(self._buffer)
         self._buffer, self._buffered = [], 0
         filled = [f.name for f, column in zip(rows.schema, rows.columns, strict=True) if _is_filled(f, column)]
-        if self._current is not None and not set(filled) <= set(self._current.columns):
+        if self._current is not None and not set(filled) <= set(self._current.schema.names):
             self._finish()
         if self._current is None:
             self._current = self._open(rows.select(filled).schema)
-        rows = rows.select(self._current.columns)
+        rows = rows.select(self._current.schema.names)
+        if not rows.schema.equals(self._current.schema):
+            rows = rows.cast(self._current.schema)  # of columns whose type in the table is wider
         self._current.writer.write_table(rows, row_group_size=len(rows))
         self._current.rows += len(rows)
 
@@ -104,6 +112,7 @@ class ParquetFile:
 
     def _open(self, schema: pa.Schema) -> _Current:
         table = self._warehouse.table(self._name)
+        schema = with_field_ids(schema, table)
         path = self._warehouse.new_file(table, self._partition, self._stem)
         stream = self._warehouse.create_file(table, path)
         writer = pq.ParquetWriter(
@@ -120,7 +129,7 @@ class ParquetFile:
             # without Arrow's own schema in the file, a dictionary column reads back as the plain type it is
             store_schema=False,
         )
-        return _Current(path, stream, writer, schema.names)
+        return _Current(path, stream, writer, schema)
 
 
 @dataclass
@@ -130,7 +139,7 @@ class _Current:
     path: str
     stream: IO[bytes]
     writer: pq.ParquetWriter
-    columns: list[str]
+    schema: pa.Schema
     rows: int = 0
 
 
@@ -140,8 +149,13 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 
 
 def _is_filled(field: pa.Field, column: pa.ChunkedArray) -> bool:
-    kept = field.name in _PRUNING and field.name != "region"
+    kept = (field.name in _PRUNING and field.name != "region") or _is_hard_to_fill(field.type)
     return not field.nullable or kept or column.null_count < len(column)
+
+
+def _is_hard_to_fill(kind: pa.DataType) -> bool:
+    """Return whether some readers, iceberg-rust 0.10 among them, cannot fill an absent column of the type with nulls."""
+    return pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
 def _leaves(field: pa.Field, prefix: str = "") -> list[str]:

@@ -72,14 +72,17 @@ def of_objects(rows: pa.Table, identities: Collection[str]) -> pa.ChunkedArray:
 def write_rows(warehouse: Warehouse, table: str, partition: Partition, rows: pa.Table, stem: str) -> list[StagedFile]:
     """Write rows to new files of a partition; none if there is no row."""
     file = ParquetFile(warehouse, table, partition, stem)
-    if len(rows):
-        file.write(with_all_columns(rows, file.schema))
+    file.write(with_all_columns(rows, file.schema))
     return file.close()
 
 
 def with_all_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The rows with the columns of the schema, in its order: a staged file leaves those without values out."""
+    """Return the rows with all columns of the schema, in its order, and then those that it lacks.
+
+    Staged files omit columns without values. Published rows may have columns that another
+    engine added; the types are left as they are, so that nothing inside of them is lost.
+    """
     for field in schema:
         if field.name not in rows.column_names:
             rows = rows.append_column(field, pa.nulls(len(rows), field.type))
-    return rows.select(schema.names).cast(schema)
+    return rows.select([*schema.names, *(name for name in rows.column_names if name not in schema.names)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -28,6 +29,7 @@ from vpclogs.catalog_failures import patiently
 from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for, tables
 from vpclogs.schemas.tables import PARTITION_COLUMNS
+from vpclogs.table_columns import missing_columns
 
 __all__ = ["QUARANTINE", "Warehouse", "equals", "in_partition", "one_of", "table_schema"]
 
@@ -46,6 +48,9 @@ _PROPERTIES = {
     "write.metadata.previous-versions-max": "20",
     "write.parquet.compression-codec": "zstd",
 }
+
+_WITHOUT_FIELD_IDS = re.compile(r"-[0-9a-f]{8}\.parquet$")
+"""Names of files from before field ids. Later names, and those that other engines give, end differently."""
 
 _LOCK_WAIT_SECONDS = "60"  # for another process's commit to a SQLite catalog; its driver's own default is 5
 
@@ -90,7 +95,11 @@ class Warehouse:
             return load()
 
     def table(self, name: str) -> Table:
-        """The table as it is now. Made if it is not there; new columns of the schema are added."""
+        """Return the table as it is now. Create it if it is absent, and add optional columns that it lacks.
+
+        Raises:
+            TableChanged: another engine changed its columns so that our rows do not fit.
+        """
         return patiently(lambda: self._table(name), f"table {self.namespace}.{name}", sleep=self._sleep)
 
     def _table(self, name: str) -> Table:
@@ -99,7 +108,7 @@ class Warehouse:
         except NoSuchTableError:
             return self._create(name)
         wanted = table_schema(name)
-        if set(wanted.names) - {field.name for field in table.schema().fields}:
+        if missing_columns(table, wanted):
             # another process may add the columns just now
             with suppress(CommitFailedException), table.update_schema() as update:
                 update.union_by_name(wanted)
@@ -114,10 +123,15 @@ class Warehouse:
         return sorted(name for _, name in listed)
 
     def new_file(self, table: Table, partition: Partition, stem: str) -> str:
-        """A path for a data file of the partition. Never the same twice: data files are immutable."""
+        """Return a new path for a data file of the partition. Data files are immutable, so no path comes twice."""
         log_type = f"/p_log_type={schema_for(partition.log_type).title}" if table.name()[-1] == QUARANTINE else ""
         folder = f"p_account={partition.account}/p_region={partition.region}/p_day={partition.day.isoformat()}"
-        return f"{table.location()}/data{log_type}/{folder}/{stem}-{uuid4().hex[:8]}.parquet"
+        return f"{table.location()}/data{log_type}/{folder}/{stem}-{uuid4().hex[:12]}.parquet"
+
+    @staticmethod
+    def lacks_field_ids(path: str) -> bool:
+        """Return whether a data file was written by a version of vpclogs that wrote no field ids, going by its name."""
+        return _WITHOUT_FIELD_IDS.search(path) is not None
 
     def create_file(self, table: Table, path: str) -> IO[bytes]:
         """A stream that writes a new file."""

@@ -116,6 +116,7 @@ def _compacted(done: Mapping[str, Any], would: str) -> list[str]:
     return [
         f"{many(one['partitions'], 'partition')} of {name} {would}compacted, {one['files_before']} files"
         + ("" if would else f" to {one['files_after']}; {len(one['given_up'])} given up for this time")
+        + (f"; {many(one['left'], 'partition')} without field ids left for later runs" if one["left"] else "")
         for name, one in done.items()
     ]
 

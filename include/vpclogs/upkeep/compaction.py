@@ -1,6 +1,9 @@
 """Put the small files of a partition together into few large ones, in order of time.
 
-The rows stay the same, with the same row ids. One commit takes exactly the files out
+Files that an earlier version of vpclogs wrote without Iceberg field ids are written
+again, whatever their size.
+
+The rows stay the same, with the same row ids and all columns of the table. One commit takes exactly the files out
 that were read and puts the new ones in, on top of exactly the snapshot in which those
 files were just seen to be there. So whatever a publish does meanwhile, nothing is lost:
 
@@ -14,7 +17,7 @@ files were just seen to be there. So whatever a publish does meanwhile, nothing 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
@@ -31,7 +34,7 @@ from vpclogs.partitions import Partition
 from vpclogs.snapshots import QuickTransaction
 from vpclogs.upkeep.partition_files import PartitionFiles, files_by_partition, on_days
 from vpclogs.upkeep.time_order import rows_in_order
-from vpclogs.warehouse import QUARANTINE, Warehouse, table_schema
+from vpclogs.warehouse import QUARANTINE, Warehouse
 
 if TYPE_CHECKING:
     from vpclogs.settings import Settings
@@ -44,17 +47,24 @@ COMPACTION_PROPERTY = "vpclogs.compaction"
 _ATTEMPTS = 20
 _PARTITIONS_AT_ONCE = 20
 _BYTES_AT_ONCE = 1 << 30
+_RENEWED_BYTES = 8 << 30
+"""Files without field ids that one run writes again, so that a large table does not hold up its maintenance."""
 
 
 @dataclass
 class Compacted:
-    """What was compacted, or would be. ``given_up`` are partitions that changed meanwhile."""
+    """What was compacted, or would be.
+
+    ``given_up`` are partitions that changed meanwhile. ``left`` counts the partitions
+    whose files lack field ids and that later runs compact.
+    """
 
     partitions: list[Partition] = field(default_factory=list)
     given_up: list[Partition] = field(default_factory=list)
     files_before: int = 0
     files_after: int = 0
     rows: int = 0
+    left: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,72 +84,85 @@ def compact(
     settings: Settings,
     today: date,
     dry_run: bool = False,
+    renew_bytes: int = _RENEWED_BYTES,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Compacted:
-    """Compact the partitions of a table that need it, the oldest first."""
+    """Compact the partitions of a table that need it, the oldest first.
+
+    Of the partitions that need it only because their files lack field ids, one run
+    compacts ``renew_bytes`` at most, and at least one partition.
+    """
     done = Compacted()
     table = warehouse.table(name)
-    if unknown := {column.name for column in table.schema().fields} - set(table_schema(name).names):
-        raise VpcLogsError(
-            f"{name} has columns that this version does not know ({', '.join(sorted(unknown))}), so its files stay "
-            f"as they are: bring vpclogs up to date, or drop the columns."
-        )
-    chosen = [found for found in files_by_partition(table).values() if _small(found, settings, today)]
-    for group in _groups(sorted(chosen, key=lambda one: (one.partition.day, one.partition)), settings, today):
+    chosen = _choose(files_by_partition(table).values(), settings, today, renew_bytes, done)
+    for group in _groups(chosen):
         if dry_run:
-            for found, tasks in group:
-                done.partitions.append(found.partition)
-                done.files_before += len(tasks)
+            for one in group:
+                done.partitions.append(one.partition)
+                done.files_before += len(one.tasks)
             continue
-        rewrites = [_rewrite(warehouse, table, found.partition, tasks, settings) for found, tasks in group]
-        _commit(warehouse, name, rewrites, done, sleep)
+        _commit(warehouse, name, [_rewrite(warehouse, table, one, settings) for one in group], done, sleep)
     return done
 
 
+def _choose(
+    partitions: Iterable[PartitionFiles], settings: Settings, today: date, renew_bytes: int, done: Compacted
+) -> list[PartitionFiles]:
+    """The partitions to compact, each with only the files to put together, the oldest first."""
+    chosen, renewed = [], 0
+    for found in sorted(partitions, key=lambda one: (one.partition.day, one.partition)):
+        if not found.plain:
+            continue
+        small = _small(found, settings, today)
+        old = [task for task in found.tasks if Warehouse.lacks_field_ids(task.file.file_path)]
+        if old and not small:
+            if renewed >= renew_bytes:
+                done.left += 1
+                continue
+            renewed += PartitionFiles(found.partition, old).bytes
+        if tasks := [*small, *(task for task in old if task not in small)]:
+            chosen.append(PartitionFiles(found.partition, tasks))
+    return chosen
+
+
 def _small(found: PartitionFiles, settings: Settings, today: date) -> list[FileScanTask]:
-    """The files of a partition that are to be put together; none if it is not worth it."""
+    """The small files of a partition; none if they are too few to be put together."""
     target = settings.upkeep.target_file_bytes
     small = [task for task in found.tasks if task.file.file_size_in_bytes < target // 2]
     closed = found.partition.day < settings.first_open_day(found.partition.log_type, today)
     enough = 2 if closed else settings.upkeep.max_small_files + 1
-    return small if len(small) >= enough and found.plain else []
+    return small if len(small) >= enough else []
 
 
-def _groups(
-    chosen: Sequence[PartitionFiles], settings: Settings, today: date
-) -> Iterator[list[tuple[PartitionFiles, list[FileScanTask]]]]:
+def _groups(chosen: Sequence[PartitionFiles]) -> Iterator[list[PartitionFiles]]:
     """What is committed together: a commit is dear to all later ones, and what is read must fit on the disk twice."""
-    group: list[tuple[PartitionFiles, list[FileScanTask]]] = []
-    held = 0
-    for found in chosen:
-        tasks = _small(found, settings, today)
-        group.append((found, tasks))
-        held += sum(task.file.file_size_in_bytes for task in tasks)
-        if len(group) >= _PARTITIONS_AT_ONCE or held >= _BYTES_AT_ONCE:
+    group: list[PartitionFiles] = []
+    for one in chosen:
+        group.append(one)
+        if len(group) >= _PARTITIONS_AT_ONCE or sum(held.bytes for held in group) >= _BYTES_AT_ONCE:
             yield group
-            group, held = [], 0
+            group = []
     if group:
         yield group
 
 
-def _rewrite(
-    warehouse: Warehouse, table: Table, partition: Partition, tasks: Sequence[FileScanTask], settings: Settings
-) -> _Rewrite:
-    name = table.name()[-1]
+def _rewrite(warehouse: Warehouse, table: Table, found: PartitionFiles, settings: Settings) -> _Rewrite:
+    name, partition = table.name()[-1], found.partition
     files: list[str] = []
     rows = 0
     output = ParquetFile(warehouse, name, partition, "compacted")
-    for part in rows_in_order(table, tasks, "p_parse_time" if name == QUARANTINE else "p_event_time"):
-        output.write(part.select(output.schema.names).cast(output.schema))
+    for part in rows_in_order(table, found.tasks, "p_parse_time" if name == QUARANTINE else "p_event_time"):
+        output.write(part)
         if output.size >= settings.upkeep.target_file_bytes:
             files += [file.path for file in output.close()]
             output = ParquetFile(warehouse, name, partition, "compacted")
         rows += len(part)
     files += [file.path for file in output.close()]
-    expected = sum(task.file.record_count for task in tasks)
-    if rows != expected:
-        raise VpcLogsError(f"{name} {partition.label}: compaction read {rows} rows of {expected}; nothing was changed")
-    return _Rewrite(partition, [task.file for task in tasks], files, rows)
+    if rows != found.rows:
+        raise VpcLogsError(
+            f"{name} {partition.label}: compaction read {rows} rows of {found.rows}; nothing was changed"
+        )
+    return _Rewrite(partition, [task.file for task in found.tasks], files, rows)
 
 
 def _commit(
