@@ -141,6 +141,12 @@ def add_column(warehouse: Warehouse, table: str, name: str, values: pa.Array | N
     loaded.overwrite(rows.append_column(name, column))
 
 
+def foreign_values(warehouse: Warehouse, table: str) -> dict[str, str | None]:
+    """The values that `add_column` wrote, by row id."""
+    rows = warehouse.table(table).scan(selected_fields=("p_row_id", "foreign")).to_arrow()
+    return {row["p_row_id"]: row["foreign"] for row in rows.to_pylist()}
+
+
 def forget_field_ids(warehouse: Warehouse, table: str) -> None:
     """Replace the data files of a table by files without field ids, named as earlier versions named them."""
     loaded = warehouse.table(table)

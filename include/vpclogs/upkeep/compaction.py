@@ -1,16 +1,16 @@
-"""Put the small files of a partition together into few large ones, in order of time.
+"""Merge the small files of a partition into few large ones, in order of time.
 
-Files that an earlier version of vpclogs wrote without Iceberg field ids are written
-again, whatever their size.
+Files that earlier versions of vpclogs wrote without Iceberg field ids are rewritten
+too, whatever their size.
 
-The rows stay the same, with the same row ids and all columns of the table. One commit takes exactly the files out
-that were read and puts the new ones in, on top of exactly the snapshot in which those
-files were just seen to be there. So whatever a publish does meanwhile, nothing is lost:
+The rows stay the same, with the same row ids and all columns of the table. One commit
+removes exactly the files that were read and adds the new ones, on top of exactly the
+snapshot in which those files were just found. So a concurrent publish loses nothing:
 
 * It adds to the partition: its file was not read and stays.
-* It rebuilds the partition, or takes rows out of a file that was read: that file is gone,
-  and the compaction of this partition is given up for this time.
-* It has read the partition to carry rows over, or will take rows out by their object: it
+* It rebuilds the partition, or removes rows from a file that was read: that file is gone,
+  and this run gives up the compaction of the partition.
+* It has read the partition to carry rows over, or will remove rows by their object: it
   finds the same rows in other files.
 """
 

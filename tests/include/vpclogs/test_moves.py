@@ -11,8 +11,10 @@ import pytest
 from tests.factories import (
     NOW,
     PARTITION,
+    add_column,
     dns_rows,
     expected_ids,
+    foreign_values,
     freeze,
     make_object,
     make_warehouse,
@@ -97,6 +99,14 @@ def test_what_parses_now_moves_and_the_rest_stays(publisher, ledger, warehouse, 
     assert row_ids(warehouse) == expected_ids(loaded, 1, 4)
     assert row_ids(warehouse, QUARANTINE) == expected_ids(loaded, 5, 5)
     assert counts(ledger) == ("published", 2, 8, 2)
+
+
+def test_records_that_stay_keep_their_foreign_columns(publisher, ledger, warehouse, loaded):
+    add_column(warehouse, QUARANTINE, "foreign")
+
+    publisher.publish(freeze_replay(ledger, loaded), {0: stage_lines(warehouse, loaded, [4])}, [PARTITION.key])
+
+    assert foreign_values(warehouse, QUARANTINE) == {one: one[::-1] for one in expected_ids(loaded, 5, 5)}
 
 
 def test_all_that_the_quarantine_holds_may_move(publisher, ledger, warehouse, loaded):

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.factories import NOW, PARTITION, dns_rows, make_object, make_warehouse
+from tests.factories import NOW, PARTITION, dns_rows, field_ids, make_object, make_warehouse
 from vpclogs.lineage import with_lineage
 from vpclogs.parquet import ParquetFile
 from vpclogs.partitions import LogType
@@ -53,6 +53,18 @@ def test_columns_without_a_value_are_left_out_and_a_later_value_is_not_lost(ware
         transaction.add_files([one.path for one in staged])
     actions = warehouse.table("vpc_dns").scan().to_arrow().column("firewall_rule_action").to_pylist()
     assert sorted(actions, key=str) == ["BLOCK", "BLOCK", None, None, None, None]
+
+
+def test_a_staged_file_has_the_field_ids_of_its_table(warehouse):
+    file = ParquetFile(warehouse, "vpc_dns", PARTITION, "t")
+    file.write(rows_of("a", None))
+
+    (staged,) = file.close()
+
+    schema = pq.read_schema(staged.path.removeprefix("file://"))
+    columns = warehouse.table("vpc_dns").schema()
+    written = [name for name in columns.column_names if name.split(".")[0] in schema.names]
+    assert set(field_ids(schema)) == {columns.find_field(name).field_id for name in written}
 
 
 def test_a_discarded_file_leaves_nothing_behind(warehouse, tmp_path):

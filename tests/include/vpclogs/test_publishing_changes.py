@@ -12,7 +12,9 @@ import pytest
 from tests.factories import (
     NOW,
     PARTITION,
+    add_column,
     expected_ids,
+    foreign_values,
     freeze,
     make_object,
     make_warehouse,
@@ -98,6 +100,20 @@ def test_an_object_that_vanished_during_a_reload_keeps_its_rows(deployment):
     deployment.run(objects[:1], "reload", mode=Mode.RELOAD, unread=objects[1:])
 
     assert deployment.holds(objects)
+
+
+@pytest.mark.parametrize("table", ["vpc_dns", QUARANTINE])
+def test_rows_that_a_reload_keeps_keep_their_foreign_columns(deployment, table):
+    objects = [make_object("a"), make_object("b")]
+    deployment.run(objects, "first")
+    add_column(deployment.warehouse, table, "foreign")
+
+    deployment.run(objects[:1], "reload", mode=Mode.RELOAD, unread=objects[1:])
+
+    assert foreign_values(deployment.warehouse, table) == {
+        row_id: row_id[::-1] if row_id.startswith(objects[1].identity) else None
+        for row_id in row_ids(deployment.warehouse, table)
+    }
 
 
 @pytest.mark.parametrize("mode", list(Mode)[:2])
