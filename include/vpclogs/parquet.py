@@ -155,7 +155,7 @@ def _is_filled(field: pa.Field, column: pa.ChunkedArray) -> bool:
 
 def _is_hard_to_fill(kind: pa.DataType) -> bool:
     """Return whether readers such as iceberg-rust 0.10 cannot read an absent column of the type as nulls."""
-    return pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return bool(pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _leaves(field: pa.Field, prefix: str = "") -> list[str]:
