@@ -1,6 +1,6 @@
 """AWS.VPCDns: Route 53 Resolver query logs, one JSON object per line.
 
-Descriptions are those of Panther's schema of the same name.
+Names and types are those of Panther's schema of the same name, which lacks ``resolver_network_interface``.
 """
 
 from __future__ import annotations
@@ -22,37 +22,36 @@ _ANSWER = (
     Field(
         "Rdata",
         pa.string(),
-        "The value that Resolver returned in response to the query. For example, for an A record, this is an IP "
-        "address in IPv4 format. For a CNAME record, this is the domain name in the CNAME record.",
+        "Answered value in text: an address for A and AAAA, a name for CNAME.",
         required=True,
     ),
     Field(
         "Type",
         pa.string(),
-        "The DNS record type (such as A, MX, or CNAME) of the value that Resolver is returning in response to the "
-        "query.",
+        "Record type of this answer, such as A, AAAA, CNAME or MX.",
         required=True,
     ),
-    Field("Class", pa.string(), "The class of the Resolver response to the query.", required=True),
+    Field("Class", pa.string(), "DNS class of this answer, in practice IN.", required=True),
 )
 
 _SOURCE_IDS = (
     Field(
         "instance",
         pa.string(),
-        "The ID of the instance that the query originated from.",
+        "EC2 instance that asked, such as i-0123456789abcdef0.",
         indicator=Indicator.INSTANCE,
     ),
     Field(
         "resolver_endpoint",
         pa.string(),
-        "The ID of the resolver endpoint that passes the DNS query to on-premises DNS servers.",
+        "Resolver endpoint that took the query between the VPC and a network on premises, such as rslvr-"
+        "in-0123456789abcdef0.",
         aliases=("resolver-endpoint",),
     ),
     Field(
         "resolver_network_interface",
         pa.string(),
-        "The ID of the resolver network interface that the query passed through. (Not in Panther's schema.)",
+        "Network interface of the Resolver endpoint, such as rni-0123456789abcdef0.",
     ),
 )
 
@@ -65,97 +64,98 @@ VPC_DNS = LogSchema(
         Field(
             "version",
             pa.string(),
-            "The version number of the query log format. If we add fields to the log or change the format of existing "
-            "fields, we'll increment this value.",
+            "Format of the log line, such as 1.100000. AWS raises it when fields are added or change.",
             required=True,
         ),
         Field(
             "account_id",
             pa.string(),
-            "The ID of the AWS account that created the VPC.",
+            "Owner of the VPC, as an AWS account of 12 digits.",
             required=True,
             indicator=Indicator.ACCOUNT,
         ),
-        Field("region", pa.string(), "The AWS Region that you created the VPC in.", required=True),
-        Field("vpc_id", pa.string(), "The ID of the VPC that the query originated in.", required=True),
+        Field("region", pa.string(), "AWS region of the VPC, such as us-east-1.", required=True),
+        Field("vpc_id", pa.string(), "VPC that asked, such as vpc-0123456789abcdef0.", required=True),
         Field(
             "query_timestamp",
             TIMESTAMP,
-            "The date and time that the query was submitted, in ISO 8601 format and Coordinated Universal Time (UTC)",
+            "When Resolver received the query. UTC, whole seconds.",
             required=True,
         ),
         Field(
             "query_name",
             pa.string(),
-            "The domain name (example.com) or subdomain name (www.example.com) that was specified in the query.",
+            "Name asked for, with its final dot, such as www.example.com.; up to 255 bytes.",
             required=True,
             indicator=Indicator.DOMAIN,
         ),
         Field(
             "query_type",
             pa.string(),
-            "Either the DNS record type that was specified in the request, or ANY. For information about the types "
-            "that Route 53 supports.",
+            "Record type asked for, such as A, AAAA or PTR; ANY for all types.",
             required=True,
         ),
         Field(
             "query_class",
             pa.string(),
-            "The class of the query.",
+            "DNS class asked for, nearly always IN, the internet.",
             required=True,
             values=frozenset({"IN", "CH", "HS", "ANY"}),
         ),
         Field(
             "rcode",
             pa.string(),
-            "The DNS response code that Resolver returned in response to the DNS query. The response code indicates "
-            "whether the query was valid or not. The most common response code is NOERROR, meaning that the query was "
-            "valid. If the response is not valid, Resolver returns a response code that explains why not. For a list "
-            "of possible response codes, see DNS RCODEs on the IANA website.",
+            "Outcome by its IANA name: NOERROR for an answer, NXDOMAIN for a name that does not exist, "
+            "SERVFAIL for a failed lookup.",
             required=True,
             values=frozenset(_RCODES.split()),
         ),
-        Field("answers", pa.list_(Field.struct(_ANSWER)), "Answers to the query", required=True, fields=_ANSWER),
+        Field(
+            "answers",
+            pa.list_(Field.struct(_ANSWER)),
+            "Records in the response, in order; an empty list if there are none.",
+            required=True,
+            fields=_ANSWER,
+        ),
         Field(
             "srcaddr",
             pa.string(),
-            "The IP address of the instance that the query originated from.",
+            "Sender of the query, as an IPv4 or IPv6 address.",
             required=True,
             indicator=Indicator.IP,
         ),
-        Field("srcport", pa.string(), "The port on the instance that the query originated from.", required=True),
+        Field("srcport", pa.string(), "Port of the sender, 0 to 65535, as text.", required=True),
         Field(
             "transport",
             pa.string(),
-            "The protocol used to submit the DNS query.",
+            "Transport of the query: UDP, or TCP for large responses.",
             required=True,
             values=frozenset({"UDP", "TCP"}),
         ),
         Field(
             "srcids",
             Field.struct(_SOURCE_IDS),
-            "The list of IDs of the sources the DNS query originated from or passed through.",
+            "IDs of the resources that sent or forwarded the query.",
             required=True,
             fields=_SOURCE_IDS,
         ),
         Field(
             "firewall_rule_group_id",
             pa.string(),
-            "The ID of the DNS Firewall rule group that matched the domain name in the query. This is populated only "
-            "if DNS Firewall found a match for a rule with action set to alert or block.",
+            "DNS Firewall rule group that matched, such as rslvr-frg-0123456789abcdef. Null unless a rule "
+            "alerted or blocked.",
         ),
         Field(
             "firewall_rule_action",
             pa.string(),
-            "The action specified by the rule that matched the domain name in the query. This is populated only if "
-            "DNS Firewall found a match for a rule with action set to alert or block.",
+            "Action of the DNS Firewall rule that matched. Null unless a rule alerted or blocked.",
             values=frozenset({"ALERT", "BLOCK"}),
         ),
         Field(
             "firewall_domain_list_id",
             pa.string(),
-            "The domain list used by the rule that matched the domain name in the query. This is populated only if "
-            "DNS Firewall found a match for a rule with action set to alert or block.",
+            "DNS Firewall domain list that the name is on, such as rslvr-fdl-0123456789abcdef. Null unless a "
+            "rule alerted or blocked.",
         ),
     ),
 )

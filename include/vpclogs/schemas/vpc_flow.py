@@ -1,6 +1,6 @@
 """AWS.VPCFlow: VPC Flow Logs, text with a header line or Parquet.
 
-Names, types and descriptions up to version 5 are those of Panther's schema of the same
+Names and types up to version 5 are those of Panther's schema of the same
 name; the fields of later versions follow its manner (see `vpc_flow_later`). Version 6 has
 fields of transit gateway flow logs only, which are another log.
 """
@@ -17,26 +17,29 @@ _FIELDS = (
     flow_field(
         "version",
         BIGINT,
-        "The VPC Flow Logs version. If you use the default format, the version is 2. If you specify a "
-        "custom format, the version is 3.",
+        "Record format: 2 is AWS's default, 3 and higher a format that the owner chose. Integer, 2 to 11.",
         since=2,
     ),
     flow_field(
-        "account", TEXT, "The AWS account ID for the flow log.", key="account-id", since=2, indicator=Indicator.ACCOUNT
+        "account",
+        TEXT,
+        "Owner of the network interface, as an AWS account of 12 digits.",
+        key="account-id",
+        since=2,
+        indicator=Indicator.ACCOUNT,
     ),
     flow_field(
         "interfaceId",
         TEXT,
-        "The ID of the network interface for which the traffic is recorded.",
+        "Network interface whose traffic is logged, such as eni-0123456789abcdef0.",
         key="interface-id",
         since=2,
     ),
     flow_field(
         "srcAddr",
         TEXT,
-        "The source address for incoming traffic, or the IPv4 or IPv6 address of the network interface for "
-        "outgoing traffic on the network interface. The IPv4 address of the network interface is always its "
-        "private IPv4 address.",
+        "Sender, as an IPv4 or IPv6 address. For traffic that leaves the interface, an address of the "
+        "interface itself; its IPv4 address is then the private one.",
         key="srcaddr",
         since=2,
         indicator=Indicator.IP,
@@ -44,36 +47,56 @@ _FIELDS = (
     flow_field(
         "dstAddr",
         TEXT,
-        "The destination address for outgoing traffic, or the IPv4 or IPv6 address of the network interface "
-        "for incoming traffic on the network interface. The IPv4 address of the network interface is always "
-        "its private IPv4 address.",
+        "Receiver, as an IPv4 or IPv6 address. For traffic that reaches the interface, an address of the "
+        "interface itself; its IPv4 address is then the private one.",
         key="dstaddr",
         since=2,
         indicator=Indicator.IP,
     ),
-    flow_field("srcPort", BIGINT, "The source port of the traffic.", key="srcport", since=2),
-    flow_field("dstPort", BIGINT, "The destination port of the traffic.", key="dstport", since=2),
-    flow_field("protocol", BIGINT, "The IANA protocol number of the traffic.", since=2),
-    flow_field("packets", BIGINT, "The number of packets transferred during the flow.", since=2),
-    flow_field("bytes", BIGINT, "The number of bytes transferred during the flow.", since=2),
-    flow_field("start", TIMESTAMP, "The time of the start of the flow (UTC).", required=True, since=2),
-    flow_field("end", TIMESTAMP, "The time of the end of the flow (UTC).", required=True, since=2),
+    flow_field(
+        "srcPort",
+        BIGINT,
+        "Port of the sender, 0 to 65535; 0 for protocols without ports, such as ICMP.",
+        key="srcport",
+        since=2,
+    ),
+    flow_field(
+        "dstPort",
+        BIGINT,
+        "Port of the receiver, 0 to 65535; 0 for protocols without ports, such as ICMP.",
+        key="dstport",
+        since=2,
+    ),
+    flow_field("protocol", BIGINT, "IANA protocol number, 0 to 255: 1 ICMP, 6 TCP, 17 UDP, 58 ICMPv6.", since=2),
+    flow_field("packets", BIGINT, "Packets in the aggregation window, 0 or more.", since=2),
+    flow_field("bytes", BIGINT, "Bytes in the aggregation window, 0 or more.", since=2),
+    flow_field(
+        "start",
+        TIMESTAMP,
+        "When the first packet of the aggregation window arrived. UTC, whole seconds.",
+        required=True,
+        since=2,
+    ),
+    flow_field(
+        "end",
+        TIMESTAMP,
+        "When the last packet of the aggregation window arrived. UTC, whole seconds; 1 or 10 minutes "
+        "after start at most.",
+        required=True,
+        since=2,
+    ),
     flow_field(
         "action",
         TEXT,
-        "The action that is associated with the traffic. ACCEPT: The recorded traffic was permitted by the "
-        "security groups or network ACLs. REJECT: The recorded traffic was not permitted by the security "
-        "groups or network ACLs.",
+        "Verdict of security groups and network ACLs: ACCEPT let the traffic pass, REJECT did not.",
         since=2,
         values=frozenset({"ACCEPT", "REJECT"}),
     ),
     flow_field(
         "status",
         TEXT,
-        "The logging status of the flow log. OK: Data is logging normally to the chosen destinations. "
-        "NODATA: There was no network traffic to or from the network interface during the capture window. "
-        "SKIPDATA: Some flow log records were skipped during the capture window. This may be because of an "
-        "internal capacity constraint, or an internal error.",
+        "Completeness of the window: OK is a logged flow, NODATA an interface without traffic, SKIPDATA a"
+        " window with records lost inside AWS.",
         required=True,
         key="log-status",
         since=2,
@@ -82,23 +105,22 @@ _FIELDS = (
     flow_field(
         "vpcId",
         TEXT,
-        "The ID of the VPC that contains the network interface for which the traffic is recorded.",
+        "VPC of the network interface, such as vpc-0123456789abcdef0.",
         key="vpc-id",
         since=3,
     ),
     flow_field(
         "subNetId",
         TEXT,
-        "The ID of the subnet that contains the network interface for which the traffic is recorded.",
+        "Subnet of the network interface, such as subnet-0123456789abcdef0.",
         key="subnet-id",
         since=3,
     ),
     flow_field(
         "instanceId",
         TEXT,
-        "The ID of the instance that's associated with network interface for which the traffic is recorded, "
-        "if the instance is owned by you. Returns a '-' symbol for a requester-managed network interface; "
-        "for example, the network interface for a NAT gateway.",
+        "EC2 instance of the network interface, such as i-0123456789abcdef0. Null if an AWS service runs "
+        "the interface, as for NAT gateways.",
         key="instance-id",
         since=3,
         indicator=Indicator.INSTANCE,
@@ -106,17 +128,15 @@ _FIELDS = (
     flow_field(
         "tcpFlags",
         BIGINT,
-        "The bitmask value for the following TCP flags: SYN: 2, SYN-ACK: 18, FIN: 1, RST: 4. ACK is "
-        "reported only when it's accompanied with SYN. TCP flags can be OR-ed during the aggregation "
-        "interval. For short connections, the flags might be set on the same line in the flow log record, "
-        "for example, 19 for SYN-ACK and FIN, and 3 for SYN and FIN.",
+        "TCP flags seen in the window, combined with OR: FIN 1, SYN 2, RST 4, ACK 16. 18 is SYN-ACK, 3 a "
+        "short connection in one direction, 19 in the other. AWS sets ACK only together with SYN.",
         key="tcp-flags",
         since=3,
     ),
     flow_field(
         "trafficType",
         TEXT,
-        "The type of traffic: IPv4, IPv6, or EFA.",
+        "Address family of the flow, or EFA for Elastic Fabric Adapter.",
         key="type",
         since=3,
         values=frozenset({"IPv4", "IPv6", "EFA"}),
@@ -124,11 +144,8 @@ _FIELDS = (
     flow_field(
         "pktSrcAddr",
         TEXT,
-        "The packet-level (original) source IP address of the traffic. Use this field with the srcaddr "
-        "field to distinguish between the IP address of an intermediate layer through which traffic flows, "
-        "and the original source IP address of the traffic. For example, when traffic flows through a "
-        "network interface for a NAT gateway, or where the IP address of a pod in Amazon EKS is different "
-        "from the IP address of the network interface of the instance node on which the pod is running.",
+        "Sender in the packet itself, as an IP address. It differs from srcAddr behind a NAT gateway, a "
+        "load balancer or the node of an EKS pod.",
         key="pkt-srcaddr",
         since=3,
         indicator=Indicator.IP,
@@ -136,12 +153,8 @@ _FIELDS = (
     flow_field(
         "pktDstAddr",
         TEXT,
-        "The packet-level (original) destination IP address for the traffic. Use this field with the "
-        "dstaddr field to distinguish between the IP address of an intermediate layer through which traffic "
-        "flows, and the final destination IP address of the traffic. For example, when traffic flows "
-        "through a network interface for a NAT gateway, or where the IP address of a pod in Amazon EKS is "
-        "different from the IP address of the network interface of the instance node on which the pod is "
-        "running.",
+        "Receiver in the packet itself, as an IP address. It differs from dstAddr behind a NAT gateway, a"
+        " load balancer or the node of an EKS pod.",
         key="pkt-dstaddr",
         since=3,
         indicator=Indicator.IP,
@@ -149,27 +162,22 @@ _FIELDS = (
     flow_field(
         "pktSrcAwsService",
         TEXT,
-        "The name of the subset of IP address ranges for the pkt-srcaddr field, if the source IP address is "
-        "for an AWS service. The possible values are: AMAZON | AMAZON_APPFLOW | AMAZON_CONNECT | "
-        "API_GATEWAY | CHIME_MEETINGS | CHIME_VOICECONNECTOR | CLOUD9 | CLOUDFRONT | CODEBUILD | DYNAMODB | "
-        "EC2 | EC2_INSTANCE_CONNECT | GLOBALACCELERATOR | KINESIS_VIDEO_STREAMS | ROUTE53 | "
-        "ROUTE53_HEALTHCHECKS | S3 | WORKSPACES_GATEWAYS.",
+        "AWS service whose published ranges hold pktSrcAddr, such as S3, EC2, CLOUDFRONT or AMAZON for "
+        "any other. Null outside of AWS.",
         key="pkt-src-aws-service",
         since=5,
     ),
     flow_field(
         "pktDstAwsService",
         TEXT,
-        "The name of the subset of IP address ranges for the pkt-dstaddr field, if the destination IP "
-        "address is for an AWS service. For a list of possible values, see the pkt-src-aws-service field.",
+        "AWS service whose published ranges hold pktDstAddr, with the names of pktSrcAwsService. Null outside of AWS.",
         key="pkt-dst-aws-service",
         since=5,
     ),
     flow_field(
         "flowDirection",
         TEXT,
-        "The direction of the flow with respect to the interface where traffic is captured. The possible "
-        "values are: ingress | egress.",
+        "Direction seen from the network interface: ingress arrives, egress leaves.",
         key="flow-direction",
         since=5,
         values=frozenset({"ingress", "egress"}),
@@ -177,35 +185,25 @@ _FIELDS = (
     flow_field(
         "trafficPath",
         SMALLINT,
-        "The path that egress traffic takes to the destination. To determine whether the traffic is egress "
-        "traffic, check the flow-direction field. The possible values are as follows. If none of the values "
-        "apply, the field is set to -. If the network interface is attached to an instance based on the "
-        "Nitro System, the possible values include 7 and 8 but not 2. With instances not based on the Nitro "
-        "System (for example, T2 and M4), the possible values include 2 but not 7 or 8. 1 — Through another "
-        "resource in the same VPC, 2 — Through an internet gateway or a gateway VPC endpoint, 3 — Through a "
-        "virtual private gateway, 4 — Through an intra-region VPC peering connection, 5 — Through an "
-        "inter-region VPC peering connection, 6 — Through a local gateway, 7 — Through a gateway VPC "
-        "endpoint, 8 — Through an internet gateway",
+        "Way out of an egress flow, 1 to 8: 1 within the VPC, 2 internet gateway or gateway endpoint, 3 "
+        "virtual private gateway, 4 peering within the region, 5 peering between regions, 6 local "
+        "gateway, 7 gateway endpoint (Nitro), 8 internet gateway (Nitro). Null for any other way and for "
+        "ingress.",
         key="traffic-path",
         since=5,
     ),
-    flow_field(
-        "region", TEXT, "The Region that contains the network interface for which traffic is recorded.", since=4
-    ),
+    flow_field("region", TEXT, "AWS region of the network interface, such as us-east-1.", since=4),
     flow_field(
         "azId",
         TEXT,
-        "The ID of the Availability Zone that contains the network interface for which traffic is recorded. "
-        "If the traffic is from a sublocation, the record displays a '-' symbol for this field.",
+        "Availability zone of the network interface, by its ID, such as use1-az2. Null in a sublocation.",
         key="az-id",
         since=4,
     ),
     flow_field(
         "sublocationType",
         TEXT,
-        "The type of sublocation that's returned in the sublocation-id field. The possible values are: "
-        "wavelength | outpost | localzone. If the traffic is not from a sublocation, the record displays a "
-        "'-' symbol for this field.",
+        "Kind of AWS site outside of the region's zones. Null in an ordinary zone.",
         key="sublocation-type",
         since=4,
         values=frozenset({"wavelength", "outpost", "localzone"}),
@@ -213,8 +211,7 @@ _FIELDS = (
     flow_field(
         "sublocationId",
         TEXT,
-        "The ID of the sublocation that contains the network interface for which traffic is recorded. If "
-        "the traffic is not from a sublocation, the record displays a '-' symbol for this field.",
+        "ID of the Wavelength Zone, Outpost or Local Zone. Null in an ordinary zone.",
         key="sublocation-id",
         since=4,
     ),
