@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -12,7 +13,7 @@ from vpclogs.listed_days import Listed
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
 
-__all__ = ["ListingFailure", "Manifest", "Mode", "manifest_hash"]
+__all__ = ["ListingFailure", "Manifest", "Mode", "manifest_hash", "unrecorded"]
 
 
 class Mode(StrEnum):
@@ -80,6 +81,26 @@ def _placed(item: LogObject, homes: Mapping[str, str]) -> LogObject:
     if home is None or home.split("|")[1] == item.region:
         return item
     return replace(item, region=Partition.parse(home, item.log_type).region)
+
+
+def unrecorded(objects: Sequence[LogObject], refused: Mapping[str, str]) -> list[ListingFailure]:
+    """Return a failure for each partition with objects that the ledger refused, the reasons by identity."""
+    together: defaultdict[tuple[str, Partition], list[LogObject]] = defaultdict(list)
+    for item in objects:
+        if item.identity in refused:
+            together[item.source, item.partition].append(item)
+    return [
+        ListingFailure(
+            source,
+            partition.account,
+            partition.region,
+            "ledger_refused",
+            f"the ledger does not take {len(items)} objects, such as {items[0].key}: {refused[items[0].identity]}",
+            transient=False,
+            day=partition.day.isoformat(),
+        )
+        for (source, partition), items in sorted(together.items(), key=lambda one: one[0])
+    ]
 
 
 def manifest_hash(objects: Sequence[LogObject], mode: Mode) -> str:

@@ -18,7 +18,7 @@ from vpclogs.batches import batch_label, plan_batches
 from vpclogs.errors import VpcLogsError
 from vpclogs.ledger import Ledger
 from vpclogs.listed_days import Listed
-from vpclogs.manifests import Manifest, Mode
+from vpclogs.manifests import Manifest, Mode, unrecorded
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
 from vpclogs.settings import Settings
@@ -217,9 +217,10 @@ class Pipeline:
         objects = self.ledger.manifests.batch(manifest, number)
         log_type = objects[0].log_type
         from vpclogs.staging import stage
+        from vpclogs.staging_apart import stage_apart
 
-        result = stage(
-            objects,
+        attempt = partial(
+            stage,
             log_type=log_type,
             stem=f"{manifest}-{number:04d}",
             fetch=self._fetch,
@@ -229,6 +230,7 @@ class Pipeline:
             covers=self._covers(objects),
             progress=progress,
         )
+        result = stage_apart(objects, attempt)
         for one in result.learned:
             self.ledger.objects.learn_region(one.account, one.scope, one.region, learned_from=one.key)
         self.ledger.manifests.keep_staged(manifest, number, result, now=self.clock())
@@ -304,8 +306,10 @@ class Pipeline:
         """
         limits = self.settings.limits
         self.ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self.clock())
+        refused: dict[str, str] = {}
+        object_ids = self.ledger.objects.record(found.objects, now=self.clock(), refused=refused)
         batches = plan_batches(
-            found.objects,
+            [item for item in found.objects if item.identity not in refused],
             max_bytes=limits.batch_bytes,
             max_objects=limits.batch_objects,
             max_batches=limits.max_batches,
@@ -315,12 +319,12 @@ class Pipeline:
             log_type=log_type,
             run_key=run_key,
             mode=mode,
-            listing_failures=found.failures,
+            listing_failures=[*found.failures, *unrecorded(found.objects, refused)],
             listed_until=found.listed_until(self.clock()),
             unread=found.unread,
             targets=targets,
             coverage=coverage,
-            object_ids=self.ledger.objects.record(found.objects, now=self.clock()),
+            object_ids=object_ids,
             now=self.clock(),
         )
         return [

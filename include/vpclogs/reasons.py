@@ -47,6 +47,8 @@ _ALL = (
     Reason("archived", _O, "The object is in an archive storage class.", "Restore it, then rerun the partition."),
     Reason("throttled", _O, "S3 kept asking us to slow down.", "Rerun the partition."),
     Reason("read_failed", _O, "Reading the object broke off.", "Rerun the partition."),
+    Reason("write_failed", _O, "A file of the object's partition could not be written.", "Fix the path, then rerun."),
+    Reason("ledger_refused", _O, "The ledger does not take the object's entry.", "Report it with the object's key."),
     Reason("parser_failed", _O, "The parser failed on the object: a bug.", "Report it with the object; rerun later."),
     # The object is refused whole: its container.
     Reason("not_gzip", _O, "The object is neither gzip nor a form this log has.", "Check what writes to the prefix."),

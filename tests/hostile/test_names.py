@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 from tests.include.vpclogs.cli.conftest import deploy, keys
 from tests.pipelines import dns_key, event, flow_key, make_pipeline, put_lines, rows, run_hour
@@ -145,3 +146,78 @@ def test_odd_regions_in_records_harm_no_other_account(ledger, s3: Any, bucket, t
     assert [row["p_region"] for row in found if row["p_account"] == ACCOUNT] == ["us-west-2"]
     assert {row["p_region"] for row in found} <= {"us-west-2", UNKNOWN_REGION}
     assert not [one for one in run(pipeline).findings if one.monitor == "failed_monitors"]
+
+
+def put_for_both(s3: Any, bucket: str, name: str) -> None:
+    for account in (ACCOUNT, OTHER):
+        put_lines(s3, bucket, dns_key(name, account=account), [event(account_id=account, srcport=name)])
+
+
+def fail_hour(pipeline: Pipeline, run_key: str) -> str:
+    with pytest.raises(PartitionsFailed) as failed:
+        run_hour(pipeline, run_key)
+    return str(failed.value)
+
+
+def ports(pipeline: Pipeline, account: str) -> list[str]:
+    found = rows(pipeline, "vpc_dns", "p_account", "srcport")
+    return sorted(row["srcport"] for row in found if row["p_account"] == account)
+
+
+def test_a_partition_whose_files_cannot_be_written_fails_alone(s3: Any, bucket, tmp_path):
+    pipeline = make_pipeline(tmp_path, bucket, s3)
+    folder = Path(pipeline.warehouse.table("vpc_dns").location().removeprefix("file://")) / "data"
+    folder.mkdir(parents=True)
+    (folder / f"p_account={OTHER}").write_text("in the way of a folder")
+    put_for_both(s3, bucket, "2100")
+
+    said = fail_hour(pipeline, "in the way")
+    before = ports(pipeline, ACCOUNT), ports(pipeline, OTHER)
+    (folder / f"p_account={OTHER}").unlink()
+    run_hour(pipeline, "out of the way")
+
+    assert f"not published (1):\n  {OTHER}|us-west-2|2022-10-07: " in said
+    assert "a file of the partition cannot be written" in said
+    assert before == (["2100"], [])
+    assert ports(pipeline, OTHER) == ["2100"]
+
+
+def test_a_warehouse_that_cannot_be_written_fails_the_batch(s3: Any, bucket, tmp_path):
+    pipeline = make_pipeline(tmp_path, bucket, s3)
+    folder = Path(pipeline.warehouse.table("vpc_dns").location().removeprefix("file://")) / "data"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.write_text("in the way of all")
+    put_for_both(s3, bucket, "2100")
+
+    (batch,) = pipeline.plan("vpc_dns", run_key="run")
+    with pytest.raises(OSError, match="data"):
+        pipeline.stage(batch)
+
+
+REFUSE = {
+    "sqlite": f"""
+        CREATE TRIGGER refuse BEFORE INSERT ON objects WHEN NEW.account = '{OTHER}'
+        BEGIN SELECT RAISE(ABORT, 'not this one'); END
+    """,
+    "postgresql": f"ALTER TABLE objects ADD CONSTRAINT not_this_one CHECK (account <> '{OTHER}')",
+}
+ACCEPT = {"sqlite": "DROP TRIGGER refuse", "postgresql": "ALTER TABLE objects DROP CONSTRAINT not_this_one"}
+
+
+def test_an_object_that_the_ledger_refuses_stops_no_other(ledger, s3: Any, bucket, tmp_path):
+    pipeline = make_pipeline(tmp_path, bucket, s3, ledger=ledger)
+    database = pipeline.ledger.database
+    put_for_both(s3, bucket, "2100")
+
+    with database.write() as connection:
+        connection.execute(text(REFUSE[database.engine.dialect.name]))
+    said = fail_hour(pipeline, "refused")
+    before = ports(pipeline, ACCOUNT), ports(pipeline, OTHER)
+    with database.write() as connection:
+        connection.execute(text(ACCEPT[database.engine.dialect.name]))
+    run_hour(pipeline, "accepted")
+
+    assert f"source dns {OTHER} us-west-2 2022-10-07: the ledger does not take 1 objects, such as AWSLogs/" in said
+    assert "not_this_one" in said.replace(" ", "_")
+    assert before == (["2100"], [])
+    assert ports(pipeline, OTHER) == ["2100"]

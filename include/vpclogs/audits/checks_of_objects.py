@@ -31,7 +31,7 @@ def _missing(case: Case) -> Iterator[Seen]:
 def _failed(case: Case) -> Iterator[Seen]:
     for reason, outcomes in _by_reason(case.ended(ObjectState.FAILED)):
         yield (
-            f"{len(outcomes)} of {len(case.expected)} objects could not be read ({reason}): {_detail(outcomes)}. Fix "
+            f"{len(outcomes)} of {len(case.expected)} objects could not be staged ({reason}): {_detail(outcomes)}. Fix "
             f"this, then rerun the partition",
             case.key(outcomes[0]),
         )

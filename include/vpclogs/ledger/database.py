@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import DataError, IntegrityError
 
-__all__ = ["HEAD", "Database"]
+__all__ = ["HEAD", "REFUSALS", "Database", "refusal"]
 
 HEAD = "0004"
 """The newest migration. A ledger at this revision opens without importing Alembic, which every task would pay for."""
+
+REFUSALS = (DataError, IntegrityError, ValueError)
+"""Errors about the values of a statement, as opposed to the server. Drivers raise ValueError for text that cannot be
+encoded or, with PostgreSQL, has a NUL."""
 
 _LOCK_WAIT_SECONDS = 120
 # An arbitrary constant that names the ledger's advisory lock in PostgreSQL.
@@ -21,6 +26,11 @@ _ADVISORY_LOCK = 0x76706C6F6773
 _POSTGRESQL_LIMITS = (
     f"SET LOCAL lock_timeout = '{_LOCK_WAIT_SECONDS}s'; SET LOCAL idle_in_transaction_session_timeout = '60s'"
 )
+
+
+def refusal(error: Exception) -> str:
+    """Return the first line of what the database or its driver said, without the statement."""
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
 
 
 class Database:

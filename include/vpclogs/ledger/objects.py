@@ -9,10 +9,9 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, bindparam, insert, select, tuple_, update
-from sqlalchemy.exc import IntegrityError
 
 from vpclogs.batch_results import LEFT_OUT
-from vpclogs.ledger.database import Database
+from vpclogs.ledger.database import REFUSALS, Database, refusal
 from vpclogs.ledger.tables import objects, scopes
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
@@ -63,8 +62,14 @@ class ObjectBook:
             or (item.identity in unplaced and (unplaced[item.identity] or item.region != UNKNOWN_REGION))
         ]
 
-    def record(self, listed: Sequence[LogObject], *, now: datetime) -> dict[str, int]:
-        """Add a row for each object that has none, and return row ids by identity. Regions must be known."""
+    def record(
+        self, listed: Sequence[LogObject], *, now: datetime, refused: dict[str, str] | None = None
+    ) -> dict[str, int]:
+        """Add a row for each object that has none, and return row ids by identity. Regions must be known.
+
+        Objects that the database does not take are added to ``refused``, the reason by identity; without it the
+        error is raised.
+        """
         known = self._rows(item.identity for item in listed)
         self._complete([o for o in listed if o.size and o.identity in known and known[o.identity].size == 0])
         missing = [_values(item, now) for item in listed if item.identity not in known]
@@ -72,9 +77,10 @@ class ObjectBook:
             try:
                 with self._database.write() as connection:
                     connection.execute(insert(objects), rows)
-            except IntegrityError:  # another run recorded some of them concurrently
-                self._insert_one_by_one(rows)
-        self._outdate([item for item in listed if item.identity not in known], now)
+            except REFUSALS:  # one of them is at fault, or another run recorded some of them concurrently
+                self._insert_one_by_one(rows, refused)
+        taken = [item for item in listed if item.identity not in known and item.identity not in (refused or ())]
+        self._outdate(taken, now)
         self._refresh([item for item in listed if item.identity in known and _differs(item, known[item.identity])])
         return {identity: row.id for identity, row in self._rows(item.identity for item in listed).items()}
 
@@ -238,12 +244,17 @@ class ObjectBook:
         with self._database.write() as connection:
             connection.execute(statement, rows)
 
-    def _insert_one_by_one(self, rows: Sequence[dict[str, Any]]) -> None:
+    def _insert_one_by_one(self, rows: Sequence[dict[str, Any]], refused: dict[str, str] | None) -> None:
         for row in rows:
-            with self._database.write() as connection:
-                known = connection.scalar(select(objects.c.id).where(objects.c.identity == row["identity"]))
-                if known is None:
-                    connection.execute(insert(objects).values(row))
+            try:
+                with self._database.write() as connection:
+                    known = connection.scalar(select(objects.c.id).where(objects.c.identity == row["identity"]))
+                    if known is None:
+                        connection.execute(insert(objects).values(row))
+            except REFUSALS as error:
+                if refused is None:
+                    raise
+                refused[row["identity"]] = refusal(error)
 
     def _rows(self, identities: Iterable[str]) -> dict[str, Row[Any]]:
         columns = [objects.c[name] for name in ("identity", "id", "state", "region", "last_modified", "size")]

@@ -21,7 +21,7 @@ from vpclogs.identifiers import is_region
 from vpclogs.ledger.certificates import Certified, Standing
 from vpclogs.ledger.partitions import Certificate
 from vpclogs.listed_days import Listed
-from vpclogs.manifests import ListingFailure
+from vpclogs.manifests import ListingFailure, unrecorded
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
 from vpclogs.planning import started
@@ -147,7 +147,9 @@ class _Part:
         self._ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self._now)
         self._done.gone += len(found.vanished)
         new = self._ledger.objects.new(found.objects)
-        self._ledger.objects.record(new, now=self._now)
+        refused: dict[str, str] = {}
+        self._ledger.objects.record(new, now=self._now, refused=refused)
+        self._done.unlisted += [(failure.label, failure.detail) for failure in unrecorded(new, refused)]
         last = self._now.date() - timedelta(days=self._pipeline.settings.lookback_days(self._log_type))
         settled = self._ledger.objects.settled(item.identity for item in new)  # to be moved, see misplaced rows
         late = [item for item in new if item.day < last and item.identity not in settled]

@@ -1,0 +1,85 @@
+"""Stage a batch so that a partition whose files cannot be written fails alone."""
+
+from __future__ import annotations
+
+import errno
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from vpclogs.audits.statistics import merge
+from vpclogs.batch_results import BatchResult, ObjectOutcome
+from vpclogs.objects import LogObject
+from vpclogs.parsing.model import ObjectState
+from vpclogs.partitions import Partition
+
+__all__ = ["stage_apart"]
+
+_ABOUT_A_PATH = {
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM),
+    *(errno.EILSEQ, errno.EINVAL, errno.ELOOP),
+}
+_MOST_FAILED = 32  # partitions, before one was written: then the warehouse itself cannot be written
+
+
+def stage_apart(objects: Sequence[LogObject], attempt: Callable[[Sequence[LogObject]], BatchResult]) -> BatchResult:
+    """Return the result of `attempt` for all objects, or without those of partitions that cannot be written.
+
+    If an error is about a path, halves of the batch are staged on their own until the partitions that cause it are
+    found. Their objects fail, and the audit names them. Files of an attempt that failed are left for the clean-up.
+
+    Raises:
+        OSError: no partition can be written, or the error is about more than a path, such as a full disk.
+    """
+    done: list[BatchResult] = []
+    failed: dict[Partition, OSError] = {}
+    waiting = [sorted({item.partition for item in objects})]
+    while waiting:
+        group = waiting.pop()
+        try:
+            done.append(attempt(_of(objects, group)))
+        except OSError as error:
+            if not _is_about_a_path(error):
+                raise
+            if len(group) > 1:
+                middle = len(group) // 2
+                waiting += [group[middle:], group[:middle]]
+                continue
+            failed[group[0]] = error
+            if not done and (not waiting or len(failed) >= _MOST_FAILED):
+                raise
+    return _joined(done, [outcome for one in failed for outcome in _failures(_of(objects, [one]), failed[one])])
+
+
+def _is_about_a_path(error: OSError) -> bool:
+    # Arrow reports errors of S3 in the text only
+    return error.errno in _ABOUT_A_PATH or "AWS Error ACCESS_DENIED" in str(error)
+
+
+def _of(objects: Sequence[LogObject], partitions: Collection[Partition]) -> list[LogObject]:
+    wanted = frozenset(partitions)
+    return [item for item in objects if item.partition in wanted]
+
+
+def _failures(objects: Sequence[LogObject], error: OSError) -> list[ObjectOutcome]:
+    detail = f"a file of the partition cannot be written: {error}"
+    state = ObjectState.FAILED.value
+    return [
+        ObjectOutcome(item.identity, item.partition.key, state, reason="write_failed", detail=detail)
+        for item in objects
+    ]
+
+
+def _joined(results: Sequence[BatchResult], failures: Sequence[ObjectOutcome]) -> BatchResult:
+    if len(results) == 1 and not failures:
+        return results[0]
+    statistics: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for result in results:
+        for key, part in result.statistics.items():
+            statistics[key].append(part)
+    return BatchResult(
+        files=[file for result in results for file in result.files],
+        outcomes=[*(outcome for result in results for outcome in result.outcomes), *failures],
+        statistics={key: merge(parts) for key, parts in statistics.items()},
+        learned=[one for result in results for one in result.learned],
+    )
