@@ -13,10 +13,12 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
+from vpclogs.apart import fail_apart
 from vpclogs.batch_results import LEFT_OUT, BatchResult, fingerprint
 from vpclogs.batches import batch_label, plan_batches
 from vpclogs.errors import VpcLogsError
 from vpclogs.ledger import Ledger
+from vpclogs.ledger.database import REFUSALS, refusal
 from vpclogs.listed_days import Listed
 from vpclogs.manifests import Manifest, Mode, unrecorded
 from vpclogs.objects import LogObject
@@ -258,16 +260,17 @@ class Pipeline:
         decided = self.ledger.manifests.audit(manifest.id) or {"passed": [], "failed": []}
         if decided.get("staged", "") != fingerprint(staged):  # a stage task ran again, or has just ended, since
             decided = self._audit(manifest, staged)
-        self.publisher.publish(manifest, staged, decided["passed"])
+        refused = fail_apart(decided["passed"], partial(self.publisher.publish, manifest, staged), REFUSALS)
         self._mark_unread(manifest, staged)
         committed = self.ledger.intents.committed(manifest.id)
         failed = dict(decided["failed"])
+        failed |= {key: f"the ledger does not take it: {refusal(error)}" for key, error in refused.items()}
         before = self.ledger.manifests.outcome(manifest.id) or {"newly_failed": []}
         newly = self.ledger.partitions.not_failed(list(failed), manifest.log_type)
         outcome = {
-            "published": decided["passed"],
+            "published": [key for key in decided["passed"] if key not in refused],
             "changed": sorted(committed.brought),
-            "failed": decided["failed"],
+            "failed": [[key, why] for key, why in failed.items()],
             "newly_failed": sorted({*before["newly_failed"], *newly}),
         }
         # in this order: after a crash between the two they would be no news

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from vpclogs.apart import fail_apart
 from vpclogs.audits.statistics import merge
 from vpclogs.batch_results import BatchResult, ObjectOutcome
 from vpclogs.objects import LogObject
@@ -19,7 +20,6 @@ _ABOUT_A_PATH = {
     *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM),
     *(errno.EILSEQ, errno.EINVAL, errno.ELOOP),
 }
-_MOST_FAILED = 32  # partitions, before one was written: then the warehouse itself cannot be written
 
 
 def stage_apart(objects: Sequence[LogObject], attempt: Callable[[Sequence[LogObject]], BatchResult]) -> BatchResult:
@@ -29,26 +29,29 @@ def stage_apart(objects: Sequence[LogObject], attempt: Callable[[Sequence[LogObj
     found. Their objects fail, and the audit names them. Files of an attempt that failed are left for the clean-up.
 
     Raises:
-        OSError: no partition can be written, or the error is about more than a path, such as a full disk.
+        OSError: no partition can be written, or the error is not about a path, as when the disk is full.
     """
     done: list[BatchResult] = []
-    failed: dict[Partition, OSError] = {}
-    waiting = [sorted({item.partition for item in objects})]
-    while waiting:
-        group = waiting.pop()
+
+    def attempt_some(partitions: Sequence[Partition]) -> None:
         try:
-            done.append(attempt(_of(objects, group)))
+            done.append(attempt(_of(objects, partitions)))
         except OSError as error:
-            if not _is_about_a_path(error):
-                raise
-            if len(group) > 1:
-                middle = len(group) // 2
-                waiting += [group[middle:], group[:middle]]
-                continue
-            failed[group[0]] = error
-            if not done and (not waiting or len(failed) >= _MOST_FAILED):
-                raise
-    return _joined(done, [outcome for one in failed for outcome in _failures(_of(objects, [one]), failed[one])])
+            if _is_about_a_path(error):
+                raise _PathError from error
+            raise
+
+    failed = fail_apart(sorted({item.partition for item in objects}), attempt_some, _PathError)
+    causes = {partition: error.__cause__ for partition, error in failed.items()}
+    if not done:
+        raise next(cause for cause in causes.values() if cause is not None)
+    return _joined(
+        done, [outcome for one, cause in causes.items() for outcome in _failures(_of(objects, [one]), cause)]
+    )
+
+
+class _PathError(Exception):
+    """Raised from an error that is about a path."""
 
 
 def _is_about_a_path(error: OSError) -> bool:
@@ -61,7 +64,7 @@ def _of(objects: Sequence[LogObject], partitions: Collection[Partition]) -> list
     return [item for item in objects if item.partition in wanted]
 
 
-def _failures(objects: Sequence[LogObject], error: OSError) -> list[ObjectOutcome]:
+def _failures(objects: Sequence[LogObject], error: BaseException | None) -> list[ObjectOutcome]:
     detail = f"a file of the partition cannot be written: {error}"
     state = ObjectState.FAILED.value
     return [

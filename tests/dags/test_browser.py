@@ -168,7 +168,7 @@ def test_a_partition_that_failed_is_cleared_in_the_ui_and_is_right(airflow, oper
     hour = eventually(lambda: runs(airflow, "vpc_dns_hourly"), "the hour is scheduled")[0]["dag_run_id"]
     assert ended(airflow, "vpc_dns_hourly", hour) == "failed"
     said = log(airflow, "vpc_dns_hourly", hour, "verdict")
-    assert f"{KEY}: 2 of 2 objects could not be staged (denied): S3 refuses s3:GetObject" in said
+    assert f"{KEY}: 2 of 2 objects could not be read (denied): S3 refuses s3:GetObject" in said
     assert GOOD not in said
     own = eventually(lambda: runs_of(airflow, KEY), "the partition's own run")[0]["dag_run_id"]
     assert ended(airflow, "vpc_dns_partition", own) == "failed"

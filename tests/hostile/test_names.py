@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
 
 from tests.include.vpclogs.cli.conftest import deploy, keys
 from tests.pipelines import dns_key, event, flow_key, make_pipeline, put_lines, rows, run_hour
 from vpclogs.errors import PartitionsFailed
+from vpclogs.ledger.database import Database
 from vpclogs.monitors.finding import MonitorFinding
 from vpclogs.monitors.running import run
 from vpclogs.partitions import UNKNOWN_REGION, LogType
@@ -194,30 +194,49 @@ def test_a_warehouse_that_cannot_be_written_fails_the_batch(s3: Any, bucket, tmp
         pipeline.stage(batch)
 
 
-REFUSE = {
-    "sqlite": f"""
-        CREATE TRIGGER refuse BEFORE INSERT ON objects WHEN NEW.account = '{OTHER}'
-        BEGIN SELECT RAISE(ABORT, 'not this one'); END
-    """,
-    "postgresql": f"ALTER TABLE objects ADD CONSTRAINT not_this_one CHECK (account <> '{OTHER}')",
-}
-ACCEPT = {"sqlite": "DROP TRIGGER refuse", "postgresql": "ALTER TABLE objects DROP CONSTRAINT not_this_one"}
+def refuse(database: Database, event: str) -> None:
+    """Let the database refuse to insert or update the other account's rows of ``objects``."""
+    body = {
+        "sqlite": "BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+        "postgresql": "EXECUTE FUNCTION refuse()",
+    }[database.engine.dialect.name]
+    with database.write() as connection:
+        if database.engine.dialect.name == "postgresql":
+            connection.exec_driver_sql(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE check_violation USING MESSAGE = 'not this one'; END $$"
+            )
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER refuse BEFORE {event} ON objects FOR EACH ROW WHEN (NEW.account = '{OTHER}') {body}"
+        )
 
 
-def test_an_object_that_the_ledger_refuses_stops_no_other(ledger, s3: Any, bucket, tmp_path):
+def accept(database: Database) -> None:
+    """Let the database take all rows again."""
+    of_table = "" if database.engine.dialect.name == "sqlite" else " ON objects"
+    with database.write() as connection:
+        connection.exec_driver_sql(f"DROP TRIGGER refuse{of_table}")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("INSERT", f"source dns {OTHER} us-west-2 2022-10-07: the ledger does not take 1 objects, such as AWSLogs/"),
+        ("UPDATE", f"{OTHER}|us-west-2|2022-10-07: the ledger does not take it: not this one"),
+    ],
+    ids=["listed", "published"],
+)
+def test_an_object_that_the_ledger_refuses_stops_no_other(change, words, ledger, s3: Any, bucket, tmp_path):
     pipeline = make_pipeline(tmp_path, bucket, s3, ledger=ledger)
-    database = pipeline.ledger.database
     put_for_both(s3, bucket, "2100")
 
-    with database.write() as connection:
-        connection.execute(text(REFUSE[database.engine.dialect.name]))
+    refuse(pipeline.ledger.database, change)
     said = fail_hour(pipeline, "refused")
     before = ports(pipeline, ACCOUNT), ports(pipeline, OTHER)
-    with database.write() as connection:
-        connection.execute(text(ACCEPT[database.engine.dialect.name]))
+    accept(pipeline.ledger.database)
     run_hour(pipeline, "accepted")
 
-    assert f"source dns {OTHER} us-west-2 2022-10-07: the ledger does not take 1 objects, such as AWSLogs/" in said
-    assert "not_this_one" in said.replace(" ", "_")
+    assert words in said
+    assert "not this one" in said
     assert before == (["2100"], [])
     assert ports(pipeline, OTHER) == ["2100"]

@@ -30,8 +30,9 @@ def _missing(case: Case) -> Iterator[Seen]:
 
 def _failed(case: Case) -> Iterator[Seen]:
     for reason, outcomes in _by_reason(case.ended(ObjectState.FAILED)):
+        verb = "written" if reason == "write_failed" else "read"
         yield (
-            f"{len(outcomes)} of {len(case.expected)} objects could not be staged ({reason}): {_detail(outcomes)}. Fix "
+            f"{len(outcomes)} of {len(case.expected)} objects could not be {verb} ({reason}): {_detail(outcomes)}. Fix "
             f"this, then rerun the partition",
             case.key(outcomes[0]),
         )

@@ -79,7 +79,7 @@ def test_a_failed_object_names_its_cause_and_key(clean: Day, warehouse: Warehous
     [finding] = clean.audited(warehouse)
 
     assert finding.severity is Severity.ERROR
-    assert "1 of 5 objects could not be staged (denied): it was denied" in finding.message
+    assert "1 of 5 objects could not be read (denied): it was denied" in finding.message
     assert finding.example == "flow/secret.log"
 
 
