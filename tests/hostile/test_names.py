@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from vpclogs.errors import PartitionsFailed
 from vpclogs.ledger.database import Database
 from vpclogs.monitors.finding import MonitorFinding
 from vpclogs.monitors.running import run
-from vpclogs.partitions import UNKNOWN_REGION, LogType
+from vpclogs.partitions import LogType
 from vpclogs.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -129,23 +129,34 @@ def test_odd_keys_are_refused_one_by_one(ledger, s3: Any, bucket, tmp_path):
     assert [status.state for kind in LogType for status in pipeline.ledger.partitions.status(kind)] == ["published"] * 5
 
 
-def test_odd_regions_in_records_harm_no_other_account(ledger, s3: Any, bucket, tmp_path):
+def test_records_with_odd_regions_are_refused_one_by_one(ledger, s3: Any, bucket, tmp_path):
     for number, region in enumerate(ODD_REGIONS):
         vpc = f"vpc-{number:08x}"
-        lines = [event(account_id=OTHER, vpc_id=vpc, region=region)]
+        lines = [event(account_id=OTHER, vpc_id=vpc, region=one) for one in (region, *["us-west-2"] * 200)]
         put_lines(s3, bucket, dns_key("2110", account=OTHER, vpc=vpc), lines)
     put_lines(s3, bucket, dns_key("2105"), [event()])
     pipeline = make_pipeline(tmp_path, bucket, s3, ledger=ledger)
 
-    with suppress(PartitionsFailed):
-        run_hour(pipeline, "run")
+    run_hour(pipeline, "run")
 
-    known = pipeline.ledger.objects.known_scopes()
-    assert set(known) <= {(ACCOUNT, "vpc-c26c48ba")}
-    found = rows(pipeline, "vpc_dns", "p_account", "p_region")
-    assert [row["p_region"] for row in found if row["p_account"] == ACCOUNT] == ["us-west-2"]
-    assert {row["p_region"] for row in found} <= {"us-west-2", UNKNOWN_REGION}
+    assert set(pipeline.ledger.objects.known_scopes().values()) == {"us-west-2"}
+    found = rows(pipeline, "vpc_dns", "p_account", "p_region", "region")
+    assert {(row["p_region"], row["region"]) for row in found} == {("us-west-2", "us-west-2")}
+    assert Counter(row["p_account"] for row in found) == {ACCOUNT: 1, OTHER: 200 * len(ODD_REGIONS)}
+    refused = rows(pipeline, "quarantine", "field", "p_source_line")
+    assert [(row["field"], row["p_source_line"]) for row in refused] == [("region", 1)] * len(ODD_REGIONS)
     assert not [one for one in run(pipeline).findings if one.monitor == "failed_monitors"]
+
+
+def test_an_account_with_odd_regions_only_harms_no_other(ledger, s3: Any, bucket, tmp_path):
+    put_lines(s3, bucket, dns_key("2110", account=OTHER), [event(account_id=OTHER, region="eu-" + "a" * 300 + "-1")])
+    put_lines(s3, bucket, dns_key("2105"), [event()])
+    pipeline = make_pipeline(tmp_path, bucket, s3, ledger=ledger)
+
+    said = fail_hour(pipeline, "run")
+
+    assert f"not published (1):\n  {OTHER}|unknown|2022-10-07: " in said
+    assert [row["p_account"] for row in rows(pipeline, "vpc_dns", "p_account")] == [ACCOUNT]
 
 
 def put_for_both(s3: Any, bucket: str, name: str) -> None:
