@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from vpclogs.cli.terminal import many, shortened_list
 from vpclogs.clients import client_for
+from vpclogs.deployment import utc_now
 from vpclogs.discovery import discover
 from vpclogs.errors import VpcLogsError
 from vpclogs.fetching import fetch
@@ -26,7 +27,6 @@ from vpclogs.ledger import Ledger
 from vpclogs.ledger.database import Database
 from vpclogs.left_out import left_out_scopes
 from vpclogs.parsing import ObjectEnd, ObjectState, parse
-from vpclogs.pipeline import utc_now
 from vpclogs.planning import survey
 from vpclogs.reasons import REASONS
 from vpclogs.s3_failures import S3RequestError, diagnose, patiently

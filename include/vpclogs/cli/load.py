@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     options = wanted(arguments, settings)
     # Imported after the options are validated, so that a mistake is reported at once.
     from vpclogs.clients import client_for
-    from vpclogs.pipeline import Pipeline, utc_now
+    from vpclogs.deployment import utc_now
+    from vpclogs.pipeline import Pipeline
 
     pipeline = Pipeline(settings, client_for=client_for)
     run_key = f"vpclogs load/{utc_now():%Y-%m-%dT%H:%M:%SZ}/{uuid4().hex[:6]}"

@@ -1,0 +1,71 @@
+"""One deployment: its settings, and what they name, opened on first use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from vpclogs.ledger import Ledger
+from vpclogs.settings import Settings
+from vpclogs.sources import Source
+
+# Each task of a run is a process that needs one verb: what only that verb needs is imported there.
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+    from vpclogs.publishing import Publisher
+    from vpclogs.warehouse import Warehouse
+
+__all__ = ["Deployment", "utc_now"]
+
+
+def utc_now() -> datetime:
+    """Return the time, aware UTC."""
+    return datetime.now(UTC)
+
+
+class Deployment:
+    """The ledger, the warehouse and the S3 clients of the settings.
+
+    ``client_for`` makes the S3 client of a source; it is called once per source and
+    process. ``clock`` gives aware UTC.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        client_for: Callable[[Source], S3Client],
+        clock: Callable[[], datetime] = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.settings = settings
+        self._client_for = client_for
+        self._clients: dict[str, S3Client] = {}
+        self.clock = clock
+        self._sleep = sleep
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(self.settings.ledger)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        from vpclogs.warehouse import Warehouse
+
+        return Warehouse(self.settings.catalog, namespace=self.settings.namespace, sleep=self._sleep)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        from vpclogs.publishing import Publisher
+
+        return Publisher(self.ledger, self.warehouse, clock=self.clock, sleep=self._sleep, upkeep=self.settings.upkeep)
+
+    def client(self, source: Source) -> S3Client:
+        """The source's S3 client, made on first use."""
+        if source.name not in self._clients:
+            self._clients[source.name] = self._client_for(source)
+        return self._clients[source.name]
