@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from vpclogs.monitors.finding import MonitorFinding
 from vpclogs.monitors.running import run
 from vpclogs.partitions import LogType
 from vpclogs.pipeline import Pipeline
+from vpclogs.upkeep.reconciliation import reconcile
 
 if TYPE_CHECKING:
     from demo.seaweed import Seaweed
@@ -157,6 +159,29 @@ def test_an_account_with_odd_regions_only_harms_no_other(ledger, s3: Any, bucket
 
     assert f"not published (1):\n  {OTHER}|unknown|2022-10-07: " in said
     assert [row["p_account"] for row in rows(pipeline, "vpc_dns", "p_account")] == [ACCOUNT]
+
+
+ODD_TEXTS = ("x" * 3000, "a\0b", "\ud800", "\x1b[2K\r\n", "\u202e", "\U0001f4a3", "'\";--%s")
+
+
+def test_odd_names_and_values_of_fields_fit_every_ledger(ledger, s3: Any, bucket, tmp_path):
+    odd = [event(**{name: name}) for name in ODD_TEXTS]
+    odd += [event(**{field: text}) for text in ODD_TEXTS for field in ("rcode", "query_type", "version", "srcaddr")]
+    put_lines(s3, bucket, dns_key("2100"), odd)
+    put_lines(s3, bucket, dns_key("2105"), [event(account_id=text) for text in ODD_TEXTS])
+    pipeline = make_pipeline(tmp_path, bucket, s3, ledger=ledger)
+
+    with suppress(PartitionsFailed):
+        run_hour(pipeline, "run")
+    report = run(pipeline)
+    done = reconcile(pipeline, LogType.VPC_DNS, run_key="reconcile")
+    alerts = pipeline.ledger.alerts.all()
+
+    staged = pipeline.ledger.manifests.staged(1)[0].outcomes
+    assert sum(one.rows + one.refused for one in staged) == len(odd) + len(ODD_TEXTS)
+    assert not [one for one in report.findings if one.monitor == "failed_monitors"]
+    assert done.partitions >= 1
+    assert {one.key for one in alerts} >= {one.key for one in report.findings}
 
 
 def put_for_both(s3: Any, bucket: str, name: str) -> None:
