@@ -2,7 +2,8 @@
 ### VPC DNS query logs, hourly
 
 Loads every delivered object that is not in the table `vpc_dns` yet. Each run lists the days of the
-lookback again (two by default), so late objects are found whenever they arrive.
+lookback again (two by default), so late objects are found whenever they arrive. After a pause, runs
+also list the days that were left out, `limits.catch_up_days` per run.
 
 | task | does |
 |---|---|

@@ -18,7 +18,7 @@ def fail_apart(
 ) -> dict[K, E]:
     """Call `attempt` with all keys, or with halves of those it fails for; return the errors of single keys.
 
-    Only ``errors`` are taken for errors about a key. What succeeds in one call is not attempted again.
+    Only ``errors`` are taken for errors about a key. Keys of a call that succeeded are not attempted again.
 
     Raises:
         Exception: one of ``errors``, if many keys fail and none succeeds; any other error at once.

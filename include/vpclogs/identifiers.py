@@ -43,20 +43,20 @@ _ACCOUNT, _REGION, _VPC, _ORGANIZATION = map(re.compile, (ACCOUNT, REGION, VPC, 
 
 
 def is_account(text: str) -> bool:
-    """Whether `text` is an account id."""
+    """Return whether `text` is an account id."""
     return _ACCOUNT.fullmatch(text) is not None
 
 
 def is_region(text: str) -> bool:
-    """Whether `text` can be the name of a region, of any AWS cloud, known today or not."""
+    """Return whether `text` can be the name of a region, of any AWS cloud, known today or not."""
     return _REGION.fullmatch(text) is not None
 
 
 def is_vpc(text: str) -> bool:
-    """Whether `text` is a VPC id."""
+    """Return whether `text` is a VPC id."""
     return _VPC.fullmatch(text) is not None
 
 
 def is_organization(text: str) -> bool:
-    """Whether `text` is an organization's id."""
+    """Return whether `text` is an organization's id."""
     return _ORGANIZATION.fullmatch(text) is not None

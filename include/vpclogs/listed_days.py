@@ -1,4 +1,4 @@
-"""Which days of a source have been listed, and which a run after a pause has to list."""
+"""The days of a source that were listed, and those that a run after a pause has to list."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class WantedDays:
 
 @dataclass(frozen=True)
 class ListedDays:
-    """All that the ledger knows about the listings of one source.
+    """The listings of one source, as the ledger has them.
 
     ``at`` maps days to the time at which their newest listing began. ``hourly_since`` is the first day that a run
     listing up to now has covered: from then on no day may be left out. ``missed`` are the days, by account, on which

@@ -45,5 +45,5 @@ class FolderTally:
         self.names = heapq.nsmallest(MOST_NAMED, [*self.names, *other.names])
 
     def of(self, source: str) -> UnreadFolders | None:
-        """Return what was counted, or None if there were no folders."""
+        """Return the folders as those of a source, or None if there are none."""
         return UnreadFolders(source, self.count, tuple(map(shown, self.names))) if self.count else None

@@ -1,4 +1,4 @@
-"""What `vpclogs doctor` looks at. Each check gives a sentence, or raises with what to do."""
+"""The checks of `vpclogs doctor`. Each returns a sentence, or raises an error that says how to fix the problem."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class SourceUnderTest:
 
     @property
     def has_organizations(self) -> bool:
-        """Whether the listing saw folders of organizations, or the settings name one."""
+        """Return whether the listing saw folders of organizations, or the settings name one."""
         return bool(self._seen_organizations or self._source.organization)
 
     def organizations(self) -> str:

@@ -1,4 +1,4 @@
-"""What a listing found, and where: lines for the person at the terminal."""
+"""Lines that describe the result of a listing to the person at the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["listing_notes", "nothing_new"]
 
 
 def listing_notes(found: Survey, settings: Settings) -> Iterator[str]:
-    """Yield a line for all that a listing did not read: regions, folders, and entries of filters without effect."""
+    """Yield lines about the regions and folders that a listing did not read, and entries of filters without effect."""
     from vpclogs.filters import unmatched_entries
 
     if found.left_out:
@@ -26,7 +26,7 @@ def listing_notes(found: Survey, settings: Settings) -> Iterator[str]:
     for one in found.unread:
         yield f"not understood, so nothing below is listed (source {one.source}): {one.label}"
     if not found.days:
-        return  # only a part was listed, which says nothing about the other names
+        return  # only a part was listed, and the other names were not seen
     for source in settings.sources:
         if source.name in found.seen:
             labels = [one.label for one in unmatched_entries(source, found.seen[source.name])]
@@ -35,7 +35,7 @@ def listing_notes(found: Survey, settings: Settings) -> Iterator[str]:
 
 
 def nothing_new(found: Survey, settings: Settings, arguments: argparse.Namespace) -> str:
-    """Return the sentence for a load without work: all is loaded, or nothing was there."""
+    """Return the sentence for a load without work: every object is loaded, or S3 listed none."""
     sources = [
         f"s3://{one.bucket}/{one.prefix}{ROOT} (source {one.name})"
         for one in settings.sources_for(arguments.log_type)

@@ -29,7 +29,7 @@ _POSTGRESQL_LIMITS = (
 
 
 def refusal(error: Exception) -> str:
-    """Return the first line of what the database or its driver said, without the statement."""
+    """Return the first line of the message of the database or its driver, without the statement."""
     return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
 
 

@@ -1,4 +1,4 @@
-"""Which days were listed, by source, and which of them an account could not be listed on."""
+"""The days that were listed, by source, and the days on which an account could not be listed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ListingBook:
         self._database = database
 
     def of(self, source: str) -> ListedDays:
-        """Return all that is known of one source."""
+        """Return the listings of one source."""
         missed: defaultdict[str, set[date]] = defaultdict(set)
         with self._database.read() as connection:
             rows = connection.execute(select(listed_days).where(listed_days.c.source == source)).all()
@@ -35,7 +35,7 @@ class ListingBook:
     def keep(self, listed: Listed, failures: Sequence[ListingFailure]) -> None:
         """Remember the days of a listing. A source that could not be listed at all is left out.
 
-        What a newer listing found out about a day stays.
+        The results of newer listings stay.
         """
         with self._database.write() as connection:
             for source, days in listed.days.items():
@@ -44,7 +44,7 @@ class ListingBook:
                     _keep(connection, source, days, listed, mine)
 
     def assume(self, source: str, first: date, last: date) -> None:
-        """Take the days up to `last` for listed until `last` began, if nothing is known of the source.
+        """Record the days up to `last` as listed when `last` began, unless the source has records.
 
         For a ledger made anew from the tables: runs go on from there.
         """

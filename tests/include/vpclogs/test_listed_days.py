@@ -1,4 +1,4 @@
-"""Which days a run has to list, from the times at which they were listed."""
+"""The days that a run has to list, from the times at which they were listed."""
 
 from __future__ import annotations
 
