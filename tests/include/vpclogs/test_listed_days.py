@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
+import pytest
+from alembic import command
+from alembic.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import create_engine, insert, text
 
-from vpclogs.ledger import Ledger
+from vpclogs.ledger import Ledger, migrations
+from vpclogs.ledger.tables import objects
 from vpclogs.listed_days import Listed, ListedDays, WantedDays, day_end
 from vpclogs.manifests import ListingFailure
 
@@ -82,3 +88,61 @@ def test_an_older_listing_changes_nothing(tmp_path):
 
     known = ledger.listings.of("s")
     assert (known.at, known.missed) == ({FIRST: datetime(2026, 1, 2, tzinfo=UTC)}, {})
+
+
+@pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])
+def test_an_upgrade_takes_the_days_up_to_the_last_listing_for_listed(database, tmp_path, request):
+    if database == "SQLite":
+        url = f"sqlite:///{tmp_path}/ledger.db"
+    else:
+        url = request.getfixturevalue("postgres").create("upgrade") + "?options=-c%20TimeZone%3DAsia/Tokyo"
+    migrate(url, "0003")
+    until = datetime(2026, 1, 10, 22, 30, tzinfo=UTC)
+    columns = "objects, hash, log_type, run_key, mode, created_at, bytes, batches, listing_failures, listed_until"
+    with create_engine(url).begin() as connection:
+        for number, (mode, at) in enumerate([("add", until), ("add", until - 40 * DAY), ("reload", until + DAY)]):
+            values = {
+                "at": at if database == "PostgreSQL" else at.replace(tzinfo=None),
+                "mode": mode,
+                "key": f"{number}",
+            }
+            connection.execute(
+                text(f"INSERT INTO manifests ({columns}) VALUES (0, '', 'vpc_dns', :key, :mode, :at, 0, 0, '[]', :at)"),
+                values,
+            )
+        connection.execute(insert(objects).values(_object_row(date(2025, 11, 1))))
+
+    known = Ledger(url).listings.of("s")
+
+    assert (min(known.at), max(known.at)) == (date(2025, 11, 1), date(2026, 1, 10))
+    assert set(known.at.values()) == {until}
+    assert known.hourly_since == date(2025, 12, 10)
+    assert known.overdue(date(2026, 1, 20), lookback_days=2).days == days_between(date(2026, 1, 8), date(2026, 1, 17))
+
+
+def migrate(url: str, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with create_engine(url).begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+
+def _object_row(day: date) -> dict[str, object]:
+    now = hours(day)
+    return {
+        "identity": "i",
+        "source": "s",
+        "log_type": "vpc_dns",
+        "bucket": "b",
+        "key": "k",
+        "etag": "e",
+        "size": 1,
+        "last_modified": now,
+        "account": "123456789012",
+        "region": "us-west-2",
+        "day": day,
+        "scope": "vpc-1",
+        "state": "loaded",
+        "first_seen": now,
+    }

@@ -54,8 +54,8 @@ def _sources() -> list[tuple[str, date, datetime]]:
         .where(manifests.c.mode == "add", manifests.c.listed_until.is_not(None))
         .group_by(manifests.c.log_type)
     )
-    # SQLite has no zones: what it returns is UTC
-    until = {log_type: end if end.tzinfo else end.replace(tzinfo=UTC) for log_type, end in ends}
+    # SQLite has no zones and returns UTC; PostgreSQL returns the zone of the session
+    until = {log_type: end.astimezone(UTC) if end.tzinfo else end.replace(tzinfo=UTC) for log_type, end in ends}
     firsts = connection.execute(
         sa.select(objects.c.source, objects.c.log_type, sa.func.min(objects.c.day)).group_by(
             objects.c.source, objects.c.log_type
