@@ -37,7 +37,7 @@ def test_its_documentation_is_its_docstring_and_answers_what_an_operator_asks(da
     assert dag_bag.dags[name].doc_md == docstring
     assert docstring.strip().startswith("### ")
     assert all(
-        answer in docstring for answer in ("**Red", "**Safe to run again**", "**Started by hand**", "docs/runbooks/")
+        answer in docstring for answer in ("**Red", "**Safe to rerun**", "**Triggered by hand**", "docs/runbooks/")
     )
 
 
