@@ -67,7 +67,13 @@ _ALL = (
         "The object decompresses to more than limits.max_object_ratio times its size.",
         "Raise the limit if the object is genuine; no log is so uniform.",
     ),
-    Reason("too_many_members", _O, "The gzip object has more members than limits.max_object_members.", _RAISE),
+    Reason("too_many_members", _O, "More gzip members, or Parquet pages, than limits.max_object_members.", _RAISE),
+    Reason(
+        "parquet_too_wide",
+        _O,
+        "The footer or the pages of a few thousand rows of the Parquet file would take too much memory.",
+        "Check what writes to the prefix; AWS's pages have 1 MiB at most.",
+    ),
     Reason(
         "too_many_lines",
         _O,
@@ -93,7 +99,12 @@ _ALL = (
     Reason("cloudwatch_export", _O, "An export from CloudWatch Logs.", "Deliver the flow log to S3 directly."),
     Reason("json_in_flow", _O, "JSON under the flow log prefix.", "Check what writes to the prefix."),
     # One record is refused: its text.
-    Reason("line_too_long", _R, "The line is longer than limits.max_line_bytes.", "Raise the limit if it is genuine."),
+    Reason(
+        "line_too_long",
+        _R,
+        "The line, or the row, is longer than limits.max_line_bytes.",
+        "Raise the limit if it is genuine.",
+    ),
     Reason("invalid_utf8", _R, "The line is not UTF-8.", _REWRITTEN),
     Reason("too_deep", _R, "Brackets are nested more than 64 deep.", _REWRITTEN),
     Reason("not_json", _R, "The line is not one JSON value.", _REWRITTEN),

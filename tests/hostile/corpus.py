@@ -6,13 +6,18 @@
 from __future__ import annotations
 
 import gzip
+import io
 import random
 import sys
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from tests.pipelines import event
 
-__all__ = ["CORPUS", "HEADER", "flow_records", "new_field_per_record", "packed"]
+__all__ = ["CORPUS", "HEADER", "flow_records", "new_field_per_record", "packed", "parquet", "shared"]
 
 HEADER = (
     b"version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end "
@@ -43,7 +48,36 @@ def flow_records(records: int, *, odd: bytes = b"", every: int = 1) -> bytes:
     return b"".join(lines)
 
 
+def parquet(rows: int, columns: dict[str, pa.Array] | None = None, **options: Any) -> bytes:
+    """Return a flow log of version 2 in Parquet, its rows all alike but for the further ``columns``."""
+    numbers = {"version": 2, "srcport": 1, "dstport": 2, "protocol": 6, "packets": 1, "bytes": 1}
+    times = {"start": 1665178000, "end": 1665178060}
+    texts = {"account_id": "123456789012", "interface_id": "eni-1", "srcaddr": "10.0.0.1", "dstaddr": "10.0.0.2"}
+    texts |= {"action": "ACCEPT", "log_status": "OK"}
+    table = {name: pa.array([value] * rows, pa.int64()) for name, value in (numbers | times).items()}
+    table |= {name: pa.array([value] * rows) for name, value in texts.items()}
+    stream = io.BytesIO()
+    pq.write_table(pa.table(table | (columns or {})), stream, **{"compression": "zstd"} | options)
+    return stream.getvalue()
+
+
+def shared(text: str, rows: int) -> pa.Array:
+    """Return a column that refers to the one text in every row."""
+    return pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([text]))
+
+
 CORPUS = {
+    "dictionary_bomb.parquet": lambda: parquet(2000, {"odd": shared("x" * (2 << 20), 2000)}),
+    "dictionary_of_good_cells.parquet": lambda: parquet(2000, {"odd": shared("x" * (900 << 10), 2000)}),
+    "one_huge_cell.parquet": lambda: parquet(3, {"odd": pa.array(["x" * (200 << 20), "", ""])}),
+    "repeated_beginnings.parquet": lambda: parquet(
+        2000,
+        {"odd": pa.array(["x" * (500 << 10)] * 2000)},
+        use_dictionary=False,
+        column_encoding={"odd": "DELTA_BYTE_ARRAY"},
+    ),
+    "one_repeated_row.parquet": lambda: parquet(1_000_000),
+    "very_many_columns.parquet": lambda: parquet(10, {f"c{number}": pa.array(["x"] * 10) for number in range(300)}),
     "line_breaks.log.gz": lambda: packed(HEADER + b"\n" * (16 << 20)),
     "tiny_bad_lines.log.gz": lambda: packed(HEADER + b"x\n" * (1 << 20)),
     "bad_lines.log.gz": lambda: packed(HEADER + b"no record at all\n" * (1 << 20)),

@@ -14,7 +14,7 @@ from isal import igzip_lib
 
 from vpclogs.parsing.model import ObjectState, ObjectUnreadable, ParseLimits
 
-__all__ = ["PIECE_BYTES", "Container", "gunzip", "sniff", "too_large"]
+__all__ = ["PIECE_BYTES", "Container", "check_size", "gunzip", "sniff", "too_large", "too_many_members"]
 
 PIECE_BYTES = 256 << 10
 
@@ -63,9 +63,9 @@ def gunzip(chunks: Iterator[bytes], limits: ParseLimits) -> Iterator[bytes]:
     total = size = 0
     pending: list[bytes] = []  # members of a few bytes each would make as many pieces
     try:
-        for piece, read in _members(chunks, limits.max_object_members):
+        for piece, read in _members(chunks, limits):
             total += len(piece)
-            _check_size(total, read, limits)
+            check_size(total, read, limits)
             if size + len(piece) > PIECE_BYTES:
                 yield b"".join(pending)
                 pending, size = [], 0
@@ -85,7 +85,7 @@ def too_large(limits: ParseLimits) -> ObjectUnreadable:
     return ObjectUnreadable(ObjectState.REFUSED, "object_too_large", detail)
 
 
-def _check_size(total: int, read: int, limits: ParseLimits) -> None:
+def check_size(total: int, read: int, limits: ParseLimits) -> None:
     """Raise if ``read`` bytes have grown to a ``total`` that no log has."""
     if total > limits.max_object_bytes:
         raise too_large(limits)
@@ -94,7 +94,7 @@ def _check_size(total: int, read: int, limits: ParseLimits) -> None:
         raise ObjectUnreadable(ObjectState.REFUSED, "ratio_too_high", f"{detail} (limits.max_object_ratio)")
 
 
-def _members(chunks: Iterator[bytes], most: int) -> Iterator[tuple[bytes, int]]:
+def _members(chunks: Iterator[bytes], limits: ParseLimits) -> Iterator[tuple[bytes, int]]:
     """Yield what the members hold, piece by piece, each with the number of bytes read so far.
 
     A member gets its input in portions that grow: what it leaves over at its end is
@@ -112,8 +112,8 @@ def _members(chunks: Iterator[bytes], most: int) -> Iterator[tuple[bytes, int]]:
                 if not _GZIP_MAGIC.startswith(chunk[place : place + 2]):
                     raise _corrupt("something other than gzip after the end", read + len(chunk))
                 members += 1
-                if members > most:
-                    raise _too_many_members(most)
+                if members > limits.max_object_members:
+                    raise too_many_members(limits, "gzip members")
                 member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
                 portion = _FIRST_PORTION
             given = chunk[place : place + portion]
@@ -144,8 +144,9 @@ def _after_padding(chunk: bytes, place: int) -> int:
     return place
 
 
-def _too_many_members(most: int) -> ObjectUnreadable:
-    detail = f"more than {most:,} gzip members (limits.max_object_members)"
+def too_many_members(limits: ParseLimits, what: str) -> ObjectUnreadable:
+    """Return the fate of an object of too many parts."""
+    detail = f"more than {limits.max_object_members:,} {what} (limits.max_object_members)"
     return ObjectUnreadable(ObjectState.REFUSED, "too_many_members", detail)
 
 

@@ -52,6 +52,8 @@ class _Driver:
                 yield from self._read(account, item.chunks)
             except ObjectUnreadable as fate:
                 account.fate = fate
+            except MemoryError:
+                raise  # the task's, not the object's
             except Exception as error:
                 log.exception("reading %s failed", item.name)
                 account.fate = ObjectUnreadable(ObjectState.FAILED, "read_failed", f"{type(error).__name__}: {error}")
@@ -136,6 +138,8 @@ class _Driver:
             return
         try:
             result = self._text.parse(block)
+        except MemoryError:
+            raise
         except Exception as error:
             log.exception("parsing a block of %d objects failed", len({part.object for part in block.parts}))
             yield from self._parse_apart(block, accounts, error)

@@ -15,53 +15,52 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vpclogs.parsing.blocks import BlockResult
-from vpclogs.parsing.flow_cells import clean_texts, is_text, raw_cell
+from vpclogs.parsing.containers import check_size
+from vpclogs.parsing.flow_cells import cell_bytes, clean_texts, compact, is_text, raw_cell
 from vpclogs.parsing.flow_columns import Mask
 from vpclogs.parsing.flow_header import FlowHeader, make_header, shortened
 from vpclogs.parsing.flow_rows import make_rows, versions
 from vpclogs.parsing.flow_verdicts import Verdict, judge
 from vpclogs.parsing.model import ObjectState, ObjectUnreadable, ParseLimits, Refused
+from vpclogs.parsing.parquet_limits import BUFFER_BYTES, read_footer, rows_at_a_time
+from vpclogs.parsing.parquet_pages import BadPage
+from vpclogs.parsing.patience import Counts, Patience
 
 __all__ = ["parse_parquet"]
 
-_BATCH_ROWS = 1 << 16
-_BUFFER_BYTES = 1 << 20  # of a column at a time, so that a large row group is never held whole
-
 
 def parse_parquet(ordinal: int, file: IO[bytes], limits: ParseLimits) -> Iterator[BlockResult]:
-    """Rows and refusals, some ten thousand rows at a time. A record's line is its row, from 1.
+    """Yield rows and refusals, tens of thousands of rows at a time. A record's line is its row, from 1.
 
     Raises:
-        ObjectUnreadable: the file is damaged, too large, or not a VPC flow log that can load.
+        ObjectUnreadable: the file is damaged, beyond a limit, or not a VPC flow log that can load.
+        MemoryError: the process has no memory left, which is no fault of the file.
     """
     try:
+        read_footer(file)  # before Arrow decodes it
+        stored = file.seek(0, 2)
+        file.seek(0)
         metadata = pq.read_metadata(file)
-        _check_size(metadata, limits)
         schema = metadata.schema.to_arrow_schema()
         header = make_header([name.replace("_", "-") for name in schema.names])
         _check_types(header, schema)
+        step = rows_at_a_time(file, metadata.num_rows, limits)
         parquet = pq.ParquetFile(
             file,
             metadata=metadata,
             read_dictionary=[column.name for column in schema if is_text(column.type)],
-            buffer_size=_BUFFER_BYTES,
+            buffer_size=BUFFER_BYTES,
             pre_buffer=False,
             page_checksum_verification=True,
         )
-        first = 1
-        for batch in parquet.iter_batches(batch_size=_BATCH_ROWS):
-            yield _result(ordinal, first, header, batch, limits)
-            first += len(batch)
-    except (pa.ArrowException, OSError) as error:
+        slices = _Slices(ordinal, header, limits, stored)
+        for batch in parquet.iter_batches(batch_size=step):
+            yield from slices.results(batch)
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError, UnicodeDecodeError, BadPage) as error:
         detail = " ".join(str(error).split())
         raise ObjectUnreadable(ObjectState.REFUSED, "parquet_corrupt", shortened(detail, 200)) from error
-
-
-def _check_size(metadata: pq.FileMetaData, limits: ParseLimits) -> None:
-    size = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
-    if size > limits.max_object_bytes:
-        detail = f"decompresses to {size:,} bytes, more than {limits.max_object_bytes:,} (limits.max_object_bytes)"
-        raise ObjectUnreadable(ObjectState.REFUSED, "object_too_large", detail)
 
 
 def _check_types(header: FlowHeader, schema: pa.Schema) -> None:
@@ -73,40 +72,107 @@ def _check_types(header: FlowHeader, schema: pa.Schema) -> None:
             raise ObjectUnreadable(ObjectState.REFUSED, "parquet_type", detail)
 
 
-def _result(ordinal: int, first: int, header: FlowHeader, batch: pa.RecordBatch, limits: ParseLimits) -> BlockResult:
-    columns: dict[str, pa.Array] = {}
-    marked: dict[str, Mask] = {}
-    for name, column in zip(header.names, batch.columns, strict=True):
-        if name in header.numbers and pa.types.is_integer(column.type):
-            columns[name] = column
-            continue
-        columns[name], bad = clean_texts(column)
-        if bad is not None:
-            marked[name] = bad
-    rows, marked = make_rows(header, columns, marked)
-    good = np.ones(len(batch), np.bool_)
-    for bad in marked.values():
-        good &= ~bad
-    objects = np.full(len(rows), ordinal, np.int32)
-    return BlockResult(
-        rows=rows,
-        objects=objects,
-        lines=np.flatnonzero(good) + first,
-        refused=[_refused(ordinal, first, header, batch, int(row), limits) for row in np.flatnonzero(~good)],
-        versions=versions(rows, objects),
-        unknown_fields={ordinal: header.unknown} if header.unknown else {},
-    )
+class _Slices:
+    """Cuts batches where their cells get too many bytes, and counts records and bytes of the object."""
+
+    def __init__(self, ordinal: int, header: FlowHeader, limits: ParseLimits, stored: int) -> None:
+        self._ordinal, self._header, self._limits, self._stored = ordinal, header, limits, stored
+        self._patience = Patience(limits)
+        self._counts = Counts()
+        self._bytes = 0
+        self._first = 1
+
+    def results(self, batch: pa.RecordBatch) -> Iterator[BlockResult]:
+        """Yield the rows and refusals of a batch.
+
+        Raises:
+            ObjectUnreadable: the object is beyond a limit.
+        """
+        columns, marked = self._columns(batch)
+        sizes = np.sum([cell_bytes(columns[name]) for name in self._header.names], axis=0)
+        too_long = sizes > self._limits.max_line_bytes
+        if too_long.any():
+            sizes[too_long] = 0
+            columns = {name: compact(column, too_long) for name, column in columns.items()}
+        ends = np.cumsum(sizes)
+        first = 0
+        while first < len(batch):
+            start = ends[first - 1] if first else 0
+            last = max(first + 1, int(np.searchsorted(ends, start + self._limits.whole_object_bytes, "right")))
+            self._bytes += int(ends[last - 1] - start)
+            check_size(self._bytes, self._stored, self._limits)
+            part = slice(first, last)
+            whole = last - first == len(batch)
+            yield self._result(
+                batch.slice(first, last - first),
+                {name: column if whole else compact(column[part]) for name, column in columns.items()},
+                {name: mask[part] for name, mask in marked.items() if mask[part].any()},
+                too_long[part],
+            )
+            first = last
+
+    def _columns(self, batch: pa.RecordBatch) -> tuple[dict[str, pa.Array], dict[str, Mask]]:
+        columns: dict[str, pa.Array] = {}
+        marked: dict[str, Mask] = {}
+        for name, column in zip(self._header.names, batch.columns, strict=True):
+            if name in self._header.numbers and pa.types.is_integer(column.type):
+                columns[name] = column
+                continue
+            columns[name], bad = clean_texts(column)
+            if bad is not None:
+                marked[name] = bad
+        return columns, marked
+
+    def _result(
+        self, batch: pa.RecordBatch, columns: dict[str, pa.Array], marked: dict[str, Mask], too_long: Mask
+    ) -> BlockResult:
+        if too_long.any():
+            name = self._header.names[0]
+            marked[name] = marked[name] | too_long if name in marked else too_long
+        rows, marked = make_rows(self._header, columns, marked)
+        good = np.ones(len(batch), np.bool_)
+        for bad in marked.values():
+            good &= ~bad
+        objects = np.full(len(rows), self._ordinal, np.int32)
+        wrong = np.flatnonzero(~good)
+        worth = self._patience.worth(self._counts, len(batch))
+        refused = [
+            _refused(
+                self._ordinal, self._first, self._header, batch, int(row), self._limits, too_long=bool(too_long[row])
+            )
+            for row in wrong[:worth]
+        ]
+        self._counts.rows += len(rows)
+        self._counts.refused += len(wrong)
+        self._patience.check(self._counts)
+        lines = np.flatnonzero(good) + self._first
+        self._first += len(batch)
+        return BlockResult(
+            rows=rows,
+            objects=objects,
+            lines=lines,
+            refused=refused,
+            versions=versions(rows, objects),
+            unknown_fields={self._ordinal: self._header.unknown} if self._header.unknown else {},
+        )
 
 
 def _refused(
-    ordinal: int, first: int, header: FlowHeader, batch: pa.RecordBatch, row: int, limits: ParseLimits
+    ordinal: int,
+    first: int,
+    header: FlowHeader,
+    batch: pa.RecordBatch,
+    row: int,
+    limits: ParseLimits,
+    *,
+    too_long: bool,
 ) -> Refused:
     cells = [raw_cell(column, row) for column in batch.columns]
-    verdict = _verdict(header, cells)
+    verdict = _too_long(cells, limits) if too_long else _verdict(header, cells)
     if verdict is None:
         raise AssertionError(f"a check flagged a row that is good: {cells!r}")
     shown = {
-        name: cell if cell is None else cell.decode("utf-8", "backslashreplace")
+        name: cell if cell is None else cell[: limits.max_kept_raw_bytes].decode("utf-8", "backslashreplace")
         for name, cell in zip(batch.schema.names, cells, strict=True)
     }
     return Refused(
@@ -119,6 +185,12 @@ def _refused(
         start=-1,
         end=-1,
     )
+
+
+def _too_long(cells: list[bytes | None], limits: ParseLimits) -> Verdict:
+    size = sum(len(cell or b"") for cell in cells)
+    detail = f"{size:,} bytes, the limit is {limits.max_line_bytes:,} (limits.max_line_bytes)"
+    return Verdict("line_too_long", None, detail)
 
 
 def _verdict(header: FlowHeader, cells: list[bytes | None]) -> Verdict | None:

@@ -44,9 +44,7 @@ class Allowance:
         """Count one more refused record, and return whether it is worth keeping."""
         left = self._left.get(ordinal)
         if left is None:
-            counts = self._before(ordinal)
-            tenth = (self._lines[ordinal] + counts.rows + counts.refused) // _REFUSED_OF
-            left = max(self._most, tenth) + 1 - counts.refused
+            left = _worth(self._most, self._before(ordinal), self._lines[ordinal])
         self._left[ordinal] = left - 1
         return left > 0
 
@@ -75,6 +73,10 @@ class Patience:
     def allowance(self, block: Block) -> Allowance:
         """Return how many more records of each object of the block are worth refusing one by one."""
         return Allowance(self._most, _lines_of(block), self.before)
+
+    def worth(self, counts: Counts, lines: int) -> int:
+        """Return how many refused records among so many more lines are worth keeping."""
+        return _worth(self._most, counts, lines)
 
     def check(self, counts: Counts) -> None:
         """Raise if an object with these counts is to be refused whole.
@@ -118,6 +120,11 @@ class Patience:
             return None
         detail += f" (limits.max_object_refused is {self._most:,})"
         return ObjectUnreadable(ObjectState.REFUSED, "too_many_refused", detail)
+
+
+def _worth(most: int, counts: Counts, lines: int) -> int:
+    tenth = (lines + counts.rows + counts.refused) // _REFUSED_OF
+    return max(most, tenth) + 1 - counts.refused
 
 
 def _lines_of(block: Block) -> Counter[int]:
