@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from demo.sample import DNS, FLOW, Truth
 from vpclogs.ledger import Ledger
 from vpclogs.partitions import LogType
-from vpclogs.querying import open_tables, select
+from vpclogs.querying.process import Tables, run_query
 from vpclogs.settings import Settings
-from vpclogs.warehouse import Warehouse
 
 __all__ = ["Counts"]
 
@@ -38,13 +38,11 @@ class Counts:
     def found(cls, settings: Settings, log: str) -> Counts:
         """Objects by the ledger, records by queries over the tables."""
         certificates = [status.certificate for status in Ledger(settings.ledger).partitions.status(LogType(log))]
-        warehouse = Warehouse(settings.catalog, namespace=settings.namespace)
         by_partition = f"select p_account || '|' || p_region || '|' || p_day, count(*) from {log} group by 1"
         by_reason = f"select reason, count(*) from quarantine where p_log_type = '{_TITLES[log]}' group by 1"
-        with open_tables(warehouse.catalog, namespace=settings.namespace) as tables:
-            rows = dict(select(tables, by_partition).fetchall())
-            reasons = dict(select(tables, by_reason).fetchall())
-            [(row_ids,)] = select(tables, f"select count(distinct p_row_id) from {log}").fetchall()
+        rows = dict(map(tuple, _select(by_partition, settings)))
+        reasons = dict(map(tuple, _select(by_reason, settings)))
+        [(row_ids,)] = _select(f"select count(distinct p_row_id) from {log}", settings)
         return cls(
             listed=sum(one.listed for one in certificates),
             loaded=sum(one.loaded for one in certificates),
@@ -79,3 +77,9 @@ class Counts:
             for key in sorted(has | wants):
                 if has[key] != wants[key]:
                     yield f"{name} of {key}: {has[key]}, expected {wants[key]}"
+
+
+def _select(sql: str, settings: Settings) -> list[list[Any]]:
+    """Return the rows of a query."""
+    with run_query(sql, Tables(settings.catalog, settings.namespace), settings.query) as result:
+        return list(result.rows)

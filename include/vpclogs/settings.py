@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from vpclogs.parsing.model import ParseLimits
 
 __all__ = ["AirflowSettings", "AuditSettings", "AuditThresholds", "Limits", "Settings", "find_settings"]
-__all__ += ["UpkeepSettings", "load_settings", "size_in_bytes"]
+__all__ += ["QuerySettings", "UpkeepSettings", "load_settings", "size_in_bytes"]
 
 CONFIG_VARIABLE = "VPCLOGS_CONFIG"
 LOGIN_VARIABLES = ("VPCLOGS_AIRFLOW_USERNAME", "VPCLOGS_AIRFLOW_PASSWORD", "VPCLOGS_AIRFLOW_TOKEN")
@@ -92,6 +92,19 @@ class Limits(_Frozen):
             max_object_members=self.max_object_members,
             max_kept_raw_bytes=self.max_kept_raw_bytes,
         )
+
+
+class QuerySettings(_Frozen):
+    """Bounds of each query and each SQL check, which runs in a process of its own. Sizes in bytes.
+
+    DuckDB keeps to half of ``memory_bytes`` and then writes to its temporary folder; the process ends at the whole.
+    ``seconds`` count while the query works, not while its rows are read.
+    """
+
+    memory_bytes: Annotated[Size, Field(ge=512 << 20)] = 2 << 30  # the libraries alone take about 250 MiB
+    temporary_bytes: Size = 10 << 30
+    threads: int = Field(default=4, ge=1, le=64)
+    seconds: int = Field(default=600, ge=1)
 
 
 class Retention(_Frozen):
@@ -191,6 +204,7 @@ class Settings(_Frozen):
     audit: AuditSettings = AuditSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
     monitors: MonitorSettings = MonitorSettings()
+    query: QuerySettings = QuerySettings()
     checks_folder: Path | None = None
     airflow: AirflowSettings | None = None
     sources: tuple[Source, ...]

@@ -7,7 +7,8 @@ The file begins with comments that say how loud the check is and what a violatio
     -- log_type: vpc_dns
 
 ``severity`` and ``message`` are required. With ``log_type`` the check runs only where a
-source of that log is configured. The SQL reads the tables as `vpclogs.querying` does.
+source of that log is configured. The SQL is a query of `vpclogs.querying`: it only reads, in a
+process of its own with limits, so a check that fails, hangs or takes memory costs only itself.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vpclogs.audits.finding import Severity
 from vpclogs.errors import ConfigError
@@ -24,7 +25,8 @@ from vpclogs.monitors.finding import MonitorFinding
 from vpclogs.partitions import LogType
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    from vpclogs.querying.process import Tables
+    from vpclogs.settings import QuerySettings
 
 __all__ = ["SqlCheck", "check_files", "read_check", "run_check"]
 
@@ -35,6 +37,7 @@ _NAME = re.compile(r"[a-z0-9_]{1,60}")
 
 _COUNTED = 1000
 _SHOWN = 3
+_SHOWN_TEXT = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +89,18 @@ def read_check(path: Path) -> SqlCheck:
     )
 
 
-def run_check(check: SqlCheck, tables: DuckDBPyConnection) -> MonitorFinding | None:
+def run_check(check: SqlCheck, tables: Tables, limits: QuerySettings) -> MonitorFinding | None:
     """What a check finds in the tables, with some rows as examples.
 
     Raises:
-        QueryRefused: the SQL does not only read, or fails.
+        QueryRefused: the SQL does more than read, fails, or exceeds a limit.
+        TableMissing: it names a table that no load has created yet.
+        CatalogUnavailable: the catalog cannot be reached.
     """
-    from vpclogs.querying import select  # DuckDB is heavy, and not needed to read a check
+    from vpclogs.querying.process import run_query  # not needed to read a check
 
-    result = select(tables, check.sql)
-    columns = [column[0] for column in result.description or []]
-    rows = result.fetchmany(_COUNTED + 1)
+    with run_query(check.sql, tables, limits, max_rows=_COUNTED + 1, max_text=_SHOWN_TEXT) as result:
+        columns, rows = result.columns, list(result.rows)
     if not rows:
         return None
     count = f"more than {_COUNTED} rows" if len(rows) > _COUNTED else f"{len(rows)} row" + "s" * (len(rows) > 1)
@@ -126,5 +130,5 @@ def _header(path: Path, sql: str) -> Mapping[str, str]:
     return header
 
 
-def _row(columns: Sequence[str], row: Sequence[Any]) -> str:
-    return ", ".join(f"{name}={str(value)[:80]}" for name, value in zip(columns, row, strict=True))
+def _row(columns: Sequence[str], row: Sequence[str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in zip(columns, row, strict=True))

@@ -72,7 +72,7 @@ def test_image_holds_no_test_tools():
 @pytest.mark.parametrize("name", [".ci/setup", "Dockerfile", "Makefile"])
 def test_locked_packages_are_installed_with_hashes_as_wheels_only(name: str):
     text = (ROOT / name).read_text()
-    installs = re.findall(r"pip install .*requirements[a-z-]*\.txt", text)
+    installs = re.findall(r"pip install .*(?:-r|--requirement) .*", text)
     assert installs
     for line in installs:
         assert "--require-hashes" in line

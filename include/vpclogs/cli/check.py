@@ -26,11 +26,10 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run each check; one that cannot run stops no other."""
-    from vpclogs.querying import open_tables
+    """Run each; one that cannot run stops no other."""
+    from vpclogs.querying.process import Tables
     from vpclogs.settings import load_settings
     from vpclogs.sql_checks import check_files, read_check, run_check
-    from vpclogs.warehouse import Warehouse
 
     settings = load_settings(arguments.config, os.environ)
     files = arguments.files
@@ -38,19 +37,18 @@ def run(arguments: argparse.Namespace) -> int:
         if settings.checks_folder is None:
             raise UsageError("name files, or set checks_folder in the settings")
         files = check_files(settings.checks_folder)
-    warehouse = Warehouse(settings.catalog, namespace=settings.namespace)
+    tables = Tables(settings.catalog, settings.namespace)
     bad = False
-    with open_tables(warehouse.catalog, namespace=settings.namespace) as tables:
-        for path in files:
-            try:
-                finding = run_check(read_check(path), tables)
-            except VpcLogsError as error:
-                bad = True
-                complain(*error_lines(error, str(path)))
-                continue
-            if finding is None:
-                say(f"{path.stem}: nothing found")
-            else:
-                bad = True
-                tell(f"{path.stem} {finding.severity}: {finding.message}")
+    for path in files:
+        try:
+            finding = run_check(read_check(path), tables, settings.query)
+        except VpcLogsError as error:
+            bad = True
+            complain(*error_lines(error, str(path)))
+            continue
+        if finding is None:
+            say(f"{path.stem}: nothing found")
+        else:
+            bad = True
+            tell(f"{path.stem} {finding.severity}: {finding.message}")
     return int(bad)

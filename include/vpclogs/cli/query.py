@@ -8,17 +8,13 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vpclogs.cli.terminal import RESULTS, Subparsers, UsageError, json_text, plain, print_table, say
+from vpclogs.cli.terminal import RESULTS, Subparsers, UsageError, json_text, print_table, say
 from vpclogs.foreign_text import shown
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 __all__ = ["register"]
 
-_FETCH_ROWS = 1000
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _TABLE_ROWS = 1000  # of the table format, which must hold them all to align them
 
@@ -30,7 +26,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="run SQL over the tables",
         description="Run one SQL statement that reads, by DuckDB, over the tables vpc_dns, vpc_flow and quarantine. "
-        "Times are in UTC.",
+        "Times with a time zone are in UTC. The settings limit memory, temporary space and time (query).",
     )
     parser.add_argument("sql", metavar="SQL", help='such as "select count(*) from vpc_dns", or - for stdin')
     parser.add_argument(
@@ -51,50 +47,39 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the result of the query."""
     if arguments.spreadsheet and arguments.format != "csv":
         raise UsageError("--spreadsheet needs --format csv")
-    from vpclogs.querying import open_tables, select
+    from vpclogs.querying.process import Tables, run_query
     from vpclogs.settings import load_settings
-    from vpclogs.warehouse import Warehouse
 
     settings = load_settings(arguments.config, os.environ)
-    warehouse = Warehouse(settings.catalog, namespace=settings.namespace)
     sql = sys.stdin.read() if arguments.sql == "-" else arguments.sql
-    with open_tables(warehouse.catalog, namespace=settings.namespace) as tables:
-        result = select(tables, sql)
-        headers = _distinct([column[0] for column in result.description or []])
+    with run_query(sql, Tables(settings.catalog, settings.namespace), settings.query) as result:
         writer = _write_spreadsheet if arguments.spreadsheet else _WRITERS[arguments.format]
-        writer(headers, _rows(result))
+        writer(_distinct(result.columns), result.rows)
     return 0
 
 
-def _rows(result: DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while rows := result.fetchmany(_FETCH_ROWS):
-        yield from rows
-
-
-def _write_table(headers: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
+def _write_table(headers: Sequence[str], rows: Iterator[list[Any]]) -> None:
     listed = [row for _, row in zip(range(_TABLE_ROWS), rows, strict=False)]
     print_table(headers, listed)
     if next(rows, None) is not None:
         say(f"only the first {_TABLE_ROWS} rows are shown; --format csv or json gives all")
 
 
-def _write_json(headers: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
+def _write_json(headers: Sequence[str], rows: Iterator[list[Any]]) -> None:
     for row in rows:
-        print(json_text(dict(zip(headers, map(plain, row), strict=True))), file=RESULTS)
+        print(json_text(dict(zip(headers, row, strict=True))), file=RESULTS)
 
 
-def _write_csv(
-    headers: Sequence[str], rows: Iterator[tuple[Any, ...]], *, harmless: Callable[[str], str] = str
-) -> None:
+def _write_csv(headers: Sequence[str], rows: Iterator[list[Any]], *, harmless: Callable[[str], str] = str) -> None:
     """Write CSV: exact to a file or a pipe, escaped to a terminal. ``harmless`` changes each text."""
     writer = csv.writer(_CsvLines())
     writer.writerow(map(harmless, headers))
     for row in rows:
-        cells = (_csv_cell(plain(value)) for value in row)
+        cells = (_csv_cell(value) for value in row)
         writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in cells])
 
 
-def _write_spreadsheet(headers: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
+def _write_spreadsheet(headers: Sequence[str], rows: Iterator[list[Any]]) -> None:
     _write_csv(headers, rows, harmless=lambda text: f"'{text}" if text.startswith(_FORMULA_STARTS) else text)
 
 

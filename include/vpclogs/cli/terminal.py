@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import argparse
 import io
-import math
 import sys
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn, TextIO, TypeAlias
 
 from vpclogs.errors import VpcLogsError
 from vpclogs.foreign_text import printable, shown, shown_json, shown_lines
+from vpclogs.json_values import plain
 
 __all__ = [
     "NOTES",
@@ -32,7 +30,6 @@ __all__ = [
     "many",
     "size_text",
     "outside",
-    "plain",
     "print_table",
     "say",
     "shortened_list",
@@ -137,29 +134,6 @@ def size_text(count: int) -> str:
 def many(count: int, thing: str, things: str = "") -> str:
     """A count with its noun: ``1 batch``, ``2 batches``."""
     return f"{count} {thing if count == 1 else things or thing + 's'}"
-
-
-def plain(value: Any) -> Any:
-    """A value of a table as JSON has it: times RFC 3339 in UTC, maps objects, null members left out."""
-    match value:
-        case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case date():
-            return value.isoformat()
-        case Mapping():
-            return {str(key): plain(member) for key, member in value.items() if member is not None}
-        case list() | tuple():
-            return [plain(member) for member in value]
-        case float() if not math.isfinite(value):
-            return str(value)
-        case None | bool() | int() | float() | str():
-            return value
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case bytes():
-            return value.decode("utf-8", "backslashreplace")
-        case _:
-            return str(value)
 
 
 def shortened_list(names: Sequence[str], most: int = 10) -> str:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["run_checks"]
 
-_VIEWS = "SELECT view_name FROM duckdb_views() WHERE NOT internal"
-
 
 def run_checks(pipeline: Pipeline, *, now: datetime | None = None) -> Report:
     """Run each check of the folder and keep the alerts. A check that cannot run is a finding and stops no other.
@@ -40,24 +38,23 @@ def run_checks(pipeline: Pipeline, *, now: datetime | None = None) -> Report:
 
 
 def _run(pipeline: Pipeline, checks: list[SqlCheck], report: Report) -> None:
-    from vpclogs.querying import TABLES, QueryRefused, open_tables, select  # heavy, and most have no checks
+    from vpclogs.querying.errors import QueryRefused, TableMissing
+    from vpclogs.querying.process import Tables  # most have no checks
 
-    catalog, namespace = pipeline.warehouse.catalog, pipeline.settings.namespace
-    with open_tables(catalog, namespace=namespace) as tables:
-        known = {name for (name,) in select(tables, _VIEWS).fetchall()}
-        for check in checks:
-            if any(name in check.sql and name not in known for name in TABLES):
-                continue  # the table appears with the first load; until then the check is not broken
-            try:
-                finding = run_check(check, tables)
-            except QueryRefused as error:
-                report.findings.append(
-                    _broken(check.path, f"{check.path}: its SQL fails: {' '.join(' '.join(error.lines).split())}")
-                )
-                continue
-            report.judged.add(f"sql/{check.name}")
-            if finding is not None:
-                report.findings.append(finding)
+    tables = Tables(pipeline.settings.catalog, pipeline.settings.namespace)
+    for check in checks:
+        try:
+            finding = run_check(check, tables, pipeline.settings.query)
+        except TableMissing:
+            continue  # it comes with the first load, and a check before that is not broken
+        except QueryRefused as error:
+            report.findings.append(
+                _broken(check.path, f"{check.path}: its SQL fails: {' '.join(' '.join(error.lines).split())}")
+            )
+            continue
+        report.judged.add(f"sql/{check.name}")
+        if finding is not None:
+            report.findings.append(finding)
 
 
 def _readable(files: list[Path], report: Report) -> Iterator[SqlCheck]:

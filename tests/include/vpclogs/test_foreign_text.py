@@ -10,7 +10,7 @@ import pytest
 
 from vpclogs.errors import PartitionsFailed, VpcLogsError
 from vpclogs.foreign_text import logger, printable, shown, shown_json, shown_lines
-from vpclogs.querying import QueryRefused
+from vpclogs.querying.errors import QueryRefused
 
 FORGED = "\x1b[2J\u202e\nvpclogs: published 5 partitions"
 

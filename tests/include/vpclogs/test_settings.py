@@ -163,7 +163,7 @@ WRONG = {
     "a key like no other gets all keys": (
         "zzz: 1",
         "3: zzz: unknown key; the keys here are airflow, audit, catalog, checks_folder, ledger, limits, monitors, "
-        "namespace, sources, upkeep",
+        "namespace, query, sources, upkeep",
     ),
     "a typo deep inside": (
         "audit:\n  per_source:\n    dns:\n      max_quarantined_shar: 1",

@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from tests.pipelines import dns_key, event, finish, flow_key, make_pipeline, put_lines, run_hour
 from vpclogs.audits.finding import Severity
 from vpclogs.errors import ConfigError
 from vpclogs.monitors.checking import run_checks
+from vpclogs.monitors.finding import MonitorFinding
 from vpclogs.partitions import LogType
+from vpclogs.querying.process import Tables
+from vpclogs.settings import QuerySettings
 from vpclogs.sql_checks import check_files, read_check, run_check
 
 HEADER = "-- severity: error\n-- message: too many\n"
@@ -64,17 +66,22 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         check_files(tmp_path / "nothing")
 
 
+def run_alone(path: Path) -> MonitorFinding | None:
+    """Run a check in a deployment that has loaded nothing yet."""
+    catalog = {"type": "sql", "uri": f"sqlite:///{path.parent}/c.db", "warehouse": f"file://{path.parent}/lake"}
+    return run_check(read_check(path), Tables(catalog, "logs"), QuerySettings())
+
+
 def test_each_row_is_a_violation_and_some_are_shown(write):
-    check = read_check(write(HEADER + "select range as port, 'x' as why from range(5)"))
+    finding = run_alone(write(HEADER + "select range as port, 'x' as why from range(5)"))
 
-    finding = run_check(check, duckdb.connect())
-
+    assert finding is not None
     assert finding.key == "sql/many"
     assert finding.message == "too many: 5 rows, such as port=0, why=x; port=1, why=x; port=2, why=x"
 
 
 def test_no_row_is_no_finding(write):
-    assert run_check(read_check(write(HEADER + "select 1 where false")), duckdb.connect()) is None
+    assert run_alone(write(HEADER + "select 1 where false")) is None
 
 
 def test_checks_run_over_the_tables_and_a_broken_one_stops_no_other(s3, bucket, tmp_path, write):
