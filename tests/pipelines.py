@@ -49,7 +49,12 @@ def make_pipeline(
             "ledger": ledger or f"sqlite:///{folder}/ledger.db",
             "catalog": {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/lake"},
             "limits": limits,
-            "audit": {"max_quarantined_share": 1, "max_refused_objects_share": 1},
+            "audit": {
+                "max_quarantined_share": 1,
+                "max_refused_objects_share": 1,
+                "max_misdated_share": 1,
+                "max_foreign_region_share": 1,
+            },
             "sources": [
                 {"name": "dns", "log_type": "vpc_dns", "bucket": bucket},
                 {"name": "flow", "log_type": "vpc_flow", "bucket": bucket},
