@@ -24,7 +24,10 @@ CEILING_MIB = 600
 
 # Seeds of loads that found something, and what it was.
 FOUND = [
-    ("parquet", 3, "a column name in the footer that is not UTF-8 made the object fail at each attempt"),
+    ("parquet", 21, "a column name in the footer that is not UTF-8 made the object fail at each attempt"),
+    ("parquet", 374, "a damaged page header made the reader allocate 2 GB"),
+    ("parquet", 1044, "an index beyond the end of a dictionary"),
+    ("parquet", 1182, "an index beyond the end of a dictionary, of a longer one"),
 ]
 
 
