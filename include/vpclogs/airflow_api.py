@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from vpclogs.errors import VpcLogsError
+from vpclogs.redaction import remember
 
 if TYPE_CHECKING:
     from vpclogs.settings import AirflowSettings
@@ -111,6 +112,7 @@ class AirflowApi:
         login = {"username": self._settings.username, "password": self._settings.password}
         try:
             self._token = self._send("POST", "/auth/token", login)["access_token"]
+            remember([self._token])
         except urllib.error.HTTPError as error:
             if error.code in (404, 405):
                 raise AirflowRefused(

@@ -75,7 +75,11 @@ class ConfigFile:
             raise ConfigError(f"{path} is not UTF-8 at byte {error.start}") from None
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            raise ConfigError(f"{path}:{mark.line + 1 if mark else 1}: not YAML: {error.problem}") from None
+            # a password that begins with * & or ! is taken for an alias, an anchor or a tag, and quoted
+            problem = re.sub(
+                r"(alias|anchor|tag) '.*'", r"\1: put text that begins with * & or ! in quotes", str(error.problem)
+            )
+            raise ConfigError(f"{path}:{mark.line + 1 if mark else 1}: not YAML: {problem}") from None
         except (yaml.YAMLError, ValueError) as error:
             raise ConfigError(f"{path}: not YAML: {error}") from None
         return file

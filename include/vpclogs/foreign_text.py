@@ -3,7 +3,8 @@
 Keys, records, ids, column names and other programs' error texts may hold escape sequences,
 bidirectional overrides, line breaks or unpaired surrogates. Every sink passes its text through
 this module: the terminal (`vpclogs.cli.terminal`), errors (`vpclogs.errors`), log records
-(`logger`) and messages (`vpclogs.monitors.telling`). Text is escaped, never dropped.
+(`logger`) and messages (`vpclogs.monitors.telling`). Text is escaped, never dropped; secrets of
+the settings are redacted on the same way.
 
 A line break is foreign like any other character. Text of several lines therefore travels as
 several strings, one for each line, and only a sink joins them.
@@ -14,18 +15,24 @@ from __future__ import annotations
 import logging
 import re
 
-__all__ = ["logger", "printable", "shown", "shown_json", "shown_lines"]
+from vpclogs.redaction import redacted
+
+__all__ = ["escaped", "logger", "printable", "shown", "shown_json", "shown_lines"]
 
 _INDENT = "  "
 _BETWEEN_BREAKS = re.compile(r"[^\n\t]+")
 
 
 def shown(text: object) -> str:
+    """Return `text` on one line, `escaped`, and without the secrets of the settings."""
+    return escaped(redacted(str(text)))
+
+
+def escaped(text: str) -> str:
     r"""Return `text` on one line, with each character that does not print as its escape, such as ``\x1b``."""
-    line = str(text)
-    if line.isprintable():
-        return line
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def shown_lines(text: object) -> list[str]:

@@ -15,7 +15,8 @@ from vpclogs.config_file import ConfigFile, MisplacedError
 from vpclogs.errors import ConfigError
 from vpclogs.monitors.settings import MonitorSettings
 from vpclogs.partitions import LogType
-from vpclogs.sources import Source, matching
+from vpclogs.redaction import remember, secrets_of_environment, secrets_of_settings
+from vpclogs.sources import Source, matching, parsable_url, url_without_login
 
 if TYPE_CHECKING:
     from vpclogs.parsing.model import ParseLimits
@@ -156,8 +157,13 @@ class AirflowSettings(_Frozen):
     The login may be left to the environment of whoever runs the command, see `with_login`.
     """
 
-    url: Annotated[str, matching(r"https?://\S+", "write the address of the UI, such as http://localhost:8080")]
-    api_url: Annotated[str, matching(r"https?://\S+", "write an address such as http://api-server:8080")] | None = None
+    url: Annotated[
+        str, matching(r"https?://\S+", "write the address of the UI, such as http://localhost:8080"), url_without_login
+    ]
+    api_url: (
+        Annotated[str, matching(r"https?://\S+", "write an address such as http://api-server:8080"), url_without_login]
+        | None
+    ) = None
     username: str | None = Field(default=None, min_length=1)
     password: str | None = Field(default=None, min_length=1, repr=False)
     token: str | None = Field(default=None, min_length=1, repr=False)
@@ -194,11 +200,13 @@ def _default_catalog() -> dict[str, str]:
 class Settings(_Frozen):
     """All settings. ``catalog`` is passed to ``pyiceberg.catalog.load_catalog`` as it is."""
 
-    ledger: Annotated[str, matching(r"[a-z0-9+]+://.*", "write a URL such as sqlite:///ledger.db")] = Field(
-        default="sqlite:///var/vpclogs/ledger.db",
-        repr=False,  # it may hold a password
+    ledger: Annotated[str, matching(r"[a-z0-9+]+://.*", "write a URL such as sqlite:///ledger.db"), parsable_url] = (
+        Field(
+            default="sqlite:///var/vpclogs/ledger.db",
+            repr=False,  # it may hold a password
+        )
     )
-    catalog: Mapping[str, str] = Field(default_factory=_default_catalog, repr=False)
+    catalog: Mapping[str, Annotated[str, parsable_url]] = Field(default_factory=_default_catalog, repr=False)
     namespace: Annotated[str, matching(r"[a-z][a-z0-9_]*", "use small letters, digits and _")] = "vpclogs"
     limits: Limits = Limits()
     audit: AuditSettings = AuditSettings()
@@ -300,6 +308,7 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
         ConfigError: with all that is wrong, each with file, line and key.
     """
     file = ConfigFile.read(find_settings(path, env), env)
+    remember([*secrets_of_settings(file.data), *secrets_of_environment(env)])
     problems = list(file.problems)
     try:
         settings = Settings.model_validate(file.data)

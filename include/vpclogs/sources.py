@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from vpclogs.identifiers import ACCOUNT, ORGANIZATION, REGION, is_account
 from vpclogs.partitions import LogType
 
-__all__ = ["AccountFilter", "RegionFilter", "Source", "matching"]
+__all__ = ["AccountFilter", "RegionFilter", "Source", "matching", "parsable_url", "url_without_login"]
 
 
 def matching(pattern: str, advice: str) -> AfterValidator:
@@ -24,6 +26,49 @@ def matching(pattern: str, advice: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _parsable(url: str) -> str:
+    """Refuse a URL whose host or port cannot be read: a library that opens it quotes it whole, password included."""
+    if "://" in url and not url.startswith(("file:", "sqlite")):
+        try:
+            readable = _has_host(url) if url.startswith(("http:", "https:")) else _is_readable(url)
+        except ValueError:
+            readable = False
+        if not readable:
+            raise ValueError(
+                "the host or port of this URL cannot be read: a port is a number up to 65535, and in a password "
+                "/ is written %2F, @ %40, : %3A, ? %3F, # %23, [ %5B"
+            )
+    return url
+
+
+def _has_host(url: str) -> bool:
+    parts = urlsplit(url)
+    port = parts.port  # raises if it is no number
+    return bool(parts.hostname) and parts.netloc.count("@") < 2 and (port is not None or not parts.netloc.endswith(":"))
+
+
+def _is_readable(url: str) -> bool:
+    from sqlalchemy import make_url  # slow to import, and settings without such a URL do without
+    from sqlalchemy.exc import ArgumentError
+
+    with suppress(ArgumentError):  # not of the form of a database's URL: what opens it knows its own
+        return "@" not in (make_url(url).host or "")
+    return True
+
+
+def _without_login(url: str) -> str:
+    if "@" in urlsplit(_parsable(url)).netloc:
+        raise ValueError("this URL must not hold a login: remove what stands before the @")
+    return url
+
+
+parsable_url = AfterValidator(_parsable)
+"""A validator for text that may be a URL."""
+
+url_without_login = AfterValidator(_without_login)
+"""A validator for the URL of a server that takes no login in it."""
 
 
 def _account(value: Any) -> Any:
@@ -77,7 +122,7 @@ RoleArn = Annotated[
     str,
     matching(rf"arn:aws[a-z-]*:iam::{ACCOUNT}:role/.+", "write a role such as arn:aws:iam::123456789012:role/reader"),
 ]
-Endpoint = Annotated[str, matching(r"https?://[^/]+/?", "write a URL such as http://127.0.0.1:8333")]
+Endpoint = Annotated[str, matching(r"https?://[^/]+/?", "write a URL such as http://127.0.0.1:8333"), url_without_login]
 
 
 class _Frozen(BaseModel):
@@ -150,7 +195,7 @@ class Source(_Frozen):
     prefix: Annotated[str, AfterValidator(_folder)] = ""
     connection: str | None = Field(default=None, min_length=1)
     role_arn: RoleArn | None = None
-    external_id: str | None = Field(default=None, min_length=2)
+    external_id: str | None = Field(default=None, min_length=2, repr=False)
     profile: str | None = Field(default=None, min_length=1)
     endpoint_url: Endpoint | None = None
     region: Region | None = None

@@ -22,10 +22,12 @@ from pyiceberg.exceptions import (
 )
 from pyiceberg.expressions import And, BooleanExpression, EqualTo, In
 from pyiceberg.table import Table
+from requests import RequestException
 from sqlalchemy import make_url
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from vpclogs.catalog_failures import patiently
+from vpclogs.errors import ConfigError
 from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for, tables
 from vpclogs.schemas.tables import PARTITION_COLUMNS
@@ -87,7 +89,12 @@ class Warehouse:
                 properties["uri"] = str(url.update_query_dict({"timeout": _LOCK_WAIT_SECONDS}))
 
         def load() -> Catalog:
-            return load_catalog("vpclogs", **properties)
+            try:
+                return load_catalog("vpclogs", **properties)
+            except RequestException:  # some are ValueErrors too, but the catalog may answer better the next time
+                raise
+            except ValueError as error:
+                raise ConfigError(f"`catalog` in the settings cannot be used: {error}") from error
 
         try:
             return patiently(load, f"the catalog of {self.namespace}", sleep=self._sleep)

@@ -13,9 +13,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import XComArg, task
+from airflow.sdk.log import mask_secret
 
 from vpclogs.errors import InvalidPartition
 from vpclogs.partitions import LogType
+from vpclogs.redaction import known_secrets
 from vpclogs_airflow.assets import FAILED_PARTITIONS, TABLES
 from vpclogs_airflow.defaults import POOL
 from vpclogs_airflow.failures import retry_only_transient
@@ -118,7 +120,10 @@ def pipeline() -> Iterator[Pipeline]:
     from vpclogs_airflow.clients import client_for
 
     with retry_only_transient():
-        yield Pipeline(load_settings(None, os.environ), client_for=client_for)
+        settings = load_settings(None, os.environ)
+        for secret in known_secrets():
+            mask_secret(secret)  # in what Airflow and other libraries log of this task
+        yield Pipeline(settings, client_for=client_for)
 
 
 def chosen_key(partition_key: str | None, params: Mapping[str, Any]) -> str:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import pty
 import re
 import subprocess
-import sys
 import termios
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ import pytest
 
 from demo.seaweed import Seaweed
 from tests.fake_airflow import PASSWORD, FakeAirflow, fake_airflow
+from tests.hostile.commands import Written, run_commands
 from tests.include.vpclogs.cli.conftest import COMMAND, Deployment, deploy, keys
 from tests.pipelines import KEY, dns_key, event, flow_key, put_lines
 from vpclogs.cli import make_parser
@@ -98,16 +96,6 @@ CASES: list[list[str]] = [
 ]
 
 
-@dataclass(frozen=True)
-class Written:
-    """What one command wrote."""
-
-    arguments: list[str]
-    code: int
-    stdout: str
-    stderr: str
-
-
 @pytest.fixture(scope="module")
 def airflow() -> Iterator[FakeAirflow]:
     with fake_airflow() as server:
@@ -172,20 +160,8 @@ def write_files(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def written(hostile: Deployment) -> list[Written]:
     """Run the cases one after the other, in one process."""
-    jobs = []
-    for number, case in enumerate(CASES):
-        arguments = [argument.replace("{bucket}", hostile.bucket) for argument in case]
-        raw = [argument.encode(errors="surrogateescape").hex() for argument in arguments]
-        jobs.append({"arguments": raw, "stdout": f"{number}.out", "stderr": f"{number}.err"})
-    script = Path(__file__).parent / "commands.py"
-    subprocess.run(
-        [sys.executable, script], cwd=hostile.folder, env=hostile.env, input=json.dumps(jobs).encode(), check=True
-    )
-    found = []
-    for number, case in enumerate(CASES):
-        out, err = ((hostile.folder / f"{number}.{name}").read_bytes().decode() for name in ("out", "err"))
-        found.append(Written(case, int((hostile.folder / f"{number}.out.code").read_text()), out, err))
-    return found
+    jobs = [(hostile.folder, [argument.replace("{bucket}", hostile.bucket) for argument in case]) for case in CASES]
+    return run_commands(hostile.folder, jobs, hostile.env)
 
 
 def test_every_command_is_among_the_cases() -> None:

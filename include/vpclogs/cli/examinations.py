@@ -12,7 +12,6 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError
 from pyiceberg.exceptions import NoSuchNamespaceError
 from pyiceberg.io import load_file_io
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from vpclogs.cli.terminal import many, shortened_list
@@ -200,6 +199,8 @@ def staging(settings: Settings) -> str:
         with io.new_output(file).create() as stream:
             stream.write(b"vpclogs doctor")
         io.delete(file)
+    except ValueError as error:  # PyIceberg does not know the scheme of the URL
+        raise Ailment(f"{place} cannot be written: {error}; correct `catalog.warehouse` in the settings") from error
     except OSError as error:
         raise Ailment(f"{place} cannot be written: {error}; allow it to whoever runs loads") from error
     return f"{place} can be written"
@@ -207,14 +208,15 @@ def staging(settings: Settings) -> str:
 
 def ledger(settings: Settings) -> str:
     """Open the ledger, bring it up to date, and take its write lock."""
-    shown = make_url(settings.ledger).render_as_string()  # without the password
     try:
         with Database(settings.ledger).write():
             pass
     except (SQLAlchemyError, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).strip()
-        raise Ailment(f"{shown} cannot be used: {reason}; check `ledger` in the settings and the server") from error
-    return f"{shown} can be written"
+        raise Ailment(
+            f"{settings.ledger} cannot be used: {reason}; check `ledger` in the settings and the server"
+        ) from error
+    return f"{settings.ledger} can be written"  # what prints this redacts the password
 
 
 def _judged(end: ObjectEnd, item: LogObject) -> str:

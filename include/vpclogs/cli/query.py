@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from vpclogs.cli.terminal import RESULTS, Subparsers, UsageError, json_text, print_table, say
-from vpclogs.foreign_text import shown
+from vpclogs.foreign_text import escaped
 
 __all__ = ["register"]
 
@@ -91,7 +91,7 @@ class _CsvLines:
 
     def write(self, row: str) -> None:
         line = row.removesuffix("\r\n")
-        print(shown(line) if self._terminal else line, file=RESULTS)
+        print(escaped(line) if self._terminal else line, file=RESULTS)
 
 
 def _csv_cell(value: Any) -> Any:

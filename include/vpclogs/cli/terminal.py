@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn, TextIO, TypeAlias
 
 from vpclogs.errors import VpcLogsError
-from vpclogs.foreign_text import printable, shown, shown_json, shown_lines
+from vpclogs.foreign_text import escaped, printable, shown, shown_json, shown_lines
 from vpclogs.json_values import plain
 
 __all__ = [
@@ -147,7 +147,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[Any]], *, out: T
     out = out or RESULTS
     listed = [list(row) for row in rows]
     numeric = [any(isinstance(row[i], int | float) for row in listed) for i in range(len(headers))]
-    titles = [shown(header) for header in headers]
+    titles = [escaped(header) for header in headers]
     cells = [[one_line(value) for value in row] for row in listed]
     if out.isatty():
         _draw(titles, cells, numeric, out)
@@ -173,7 +173,7 @@ def _draw(headers: Sequence[str], cells: list[list[str]], numeric: list[bool], o
 
 
 def one_line(value: Any) -> str:
-    """Return a value as text without line breaks and escape sequences."""
+    """Return a value of a table as text without line breaks and escape sequences. Data are not redacted."""
     value = plain(value)
     match value:
         case None:
@@ -185,7 +185,7 @@ def one_line(value: Any) -> str:
         case dict() | list():
             return json_text(value)
         case _:
-            return shown(value)
+            return escaped(str(value))
 
 
 def json_text(value: Any) -> str:
