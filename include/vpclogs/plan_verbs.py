@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,9 @@ class PlanVerbs(Deployment):
         days that no run has listed: the oldest ``limits.catch_up_days`` of them, the next ones in the next run.
         """
         kind, now = LogType(log_type), self.clock()
-        last = ((until or now) - timedelta(microseconds=1)).date()
+        # a plain datetime in UTC, whatever zone or subclass the caller has: its dates go to the ledger
+        end = datetime.fromtimestamp((until or now).timestamp(), UTC)
+        last = (end - timedelta(microseconds=1)).date()
         self.publisher.complete_open(kind)
         from vpclogs.planning import hourly_days
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pendulum
 import pytest
 
 from demo.seaweed import READER, Seaweed
@@ -121,6 +122,18 @@ def test_runs_without_a_pause_list_the_look_back_only(clock, put, s3, bucket, tm
     assert manifest.coverage is not None
     assert manifest.coverage.days == {"dns": days_from(date(2022, 10, 7), 3)}
     assert named(pipeline) == []
+
+
+def test_the_end_of_an_hour_may_be_in_any_zone_and_class(clock, put, s3, bucket, tmp_path):
+    """Airflow hands over its own."""
+    pipeline = make_pipeline(tmp_path, bucket, s3, clock=clock)
+    put(EVENING.date())
+    until = pendulum.datetime(2022, 10, 8, 8, tz="Asia/Tokyo")  # 23:00 UTC of the day before
+
+    finish(pipeline, "run", pipeline.plan("vpc_dns", run_key="run", until=until))
+
+    assert loaded(pipeline) == [EVENING.date()]
+    assert max(pipeline.ledger.listings.of("dns").at) == EVENING.date()
 
 
 def test_the_days_of_a_run_that_died_are_listed_again(clock, put, s3, bucket, tmp_path):
