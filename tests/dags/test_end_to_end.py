@@ -18,7 +18,7 @@ from vpclogs.settings import load_settings
 EVENING = datetime(2022, 10, 7, 23, 30, tzinfo=UTC)
 KEY = "123456789012|us-west-2|2022-10-07"
 EVENT = (
-    b'{"version":"1.100000","account_id":"0123456789012","region":"us-west-2","vpc_id":"vpc-c26c48ba",'
+    b'{"version":"1.100000","account_id":"123456789012","region":"us-west-2","vpc_id":"vpc-c26c48ba",'
     b'"query_timestamp":"2022-10-07T21:39:49Z","query_name":"ec2messages.us-west-2.amazonaws.com.",'
     b'"query_type":"A","query_class":"IN","rcode":"NOERROR","answers":[{"Rdata":"52.94.176.105","Type":"A",'
     b'"Class":"IN"}],"srcaddr":"172.31.46.187","srcport":"52635","transport":"UDP",'
