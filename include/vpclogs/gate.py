@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from vpclogs.audits.audit import audit
@@ -12,25 +13,31 @@ from vpclogs.audits.statistics import merge
 from vpclogs.batch_results import BatchResult, ObjectOutcome
 from vpclogs.manifests import Manifest
 from vpclogs.objects import LogObject
-from vpclogs.partitions import Partition
+from vpclogs.partitions import UNKNOWN_REGION, Partition
 from vpclogs.settings import AuditSettings
 
 __all__ = ["audit_staged", "decision"]
 
 
 def audit_staged(
-    manifest: Manifest, staged: Mapping[int, BatchResult], settings: AuditSettings
+    manifest: Manifest,
+    staged: Mapping[int, BatchResult],
+    settings: AuditSettings,
+    *,
+    regions: Mapping[tuple[str, str], str],
 ) -> dict[Partition, list[Finding]]:
     """Return the findings of each partition of the manifest. Batches that were not staged are missing in ``staged``.
 
     Staged objects are audited in the partition that their records name, others where they were planned.
+    ``regions`` are those of the VPCs, by account and VPC, that became known after the plan.
     """
     expected: defaultdict[Partition, list[LogObject]] = defaultdict(list)
     placed = manifest.placed(staged.values())
     for partition in placed.partitions:
         expected[partition] = []
     for item, planned in zip(placed.objects, manifest.objects, strict=True):
-        expected[item.partition].append(planned)
+        learned = regions.get((item.account, item.scope)) if planned.region == UNKNOWN_REGION else None
+        expected[item.partition].append(replace(planned, region=learned) if learned else planned)
     outcomes: defaultdict[str, list[ObjectOutcome]] = defaultdict(list)
     statistics: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for result in staged.values():

@@ -15,6 +15,7 @@ from vpclogs.batch_results import LEFT_OUT, BatchResult, fingerprint
 from vpclogs.ledger.database import REFUSALS, refusal
 from vpclogs.manifests import Manifest
 from vpclogs.objects import LogObject
+from vpclogs.partitions import UNKNOWN_REGION
 from vpclogs.plan_verbs import PlanVerbs
 from vpclogs.verdicts import verdict
 
@@ -129,7 +130,9 @@ class Pipeline(PlanVerbs):
     def _audit(self, manifest: Manifest, staged: Mapping[int, BatchResult]) -> dict[str, Any]:
         from vpclogs.gate import audit_staged, decision
 
-        findings = audit_staged(manifest, staged, self.settings.audit)
+        unplaced = [(item.account, item.scope) for item in manifest.objects if item.region == UNKNOWN_REGION]
+        regions = self.ledger.objects.regions(unplaced)
+        findings = audit_staged(manifest, staged, self.settings.audit, regions=regions)
         self.ledger.partitions.keep_findings(manifest.id, findings, now=self.clock())
         decided = decision(findings)
         self.ledger.manifests.keep_audit(manifest.id, decided | {"staged": fingerprint(staged)})

@@ -8,18 +8,17 @@ objects left no row, so they are read once more.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
-from vpclogs.census import Census, FoundObject, FoundPublish
+from vpclogs.census import Census, FoundPublish
 from vpclogs.errors import LedgerMismatch, PublishConflict
-from vpclogs.layouts import ROOT, Placed, parse_key
 from vpclogs.ledger.restoring import Changes, Restoration
 from vpclogs.manifests import ListingFailure
 from vpclogs.objects import LogObject
-from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
+from vpclogs.partitions import LogType, Partition
 
 if TYPE_CHECKING:
     from vpclogs.pipeline import Pipeline
@@ -113,7 +112,6 @@ class _Attempt:
     def _restore(self, days: Sequence[date]) -> bool:
         self._progress(f"{days[0]} to {days[-1]}: reading the tables")
         found = self._census.objects(days)
-        self._learn_regions(found)
         for one in found.values():
             self._days[one.source].add(one.partition.day)
         self._progress(f"{days[0]} to {days[-1]}: {len(found)} objects in the tables, listing S3")
@@ -126,17 +124,6 @@ class _Attempt:
         if changes is not None:
             self.rebuilt.changes.update(changes)
         return changes is not None
-
-    def _learn_regions(self, found: Mapping[str, FoundObject]) -> None:
-        """Learn the regions of VPCs from their rows, so that listing need not read their objects."""
-        keys: dict[tuple[str, str], FoundObject] = {}
-        for one in found.values():
-            if one.partition.log_type is LogType.VPC_DNS and one.partition.region != UNKNOWN_REGION:
-                placed = parse_key(one.key, one.key.partition(ROOT)[0], LogType.VPC_DNS)
-                if isinstance(placed, Placed):
-                    keys.setdefault((placed.account, placed.scope), one)
-        for (account, scope), one in keys.items():
-            self._pipeline.ledger.objects.learn_region(account, scope, one.partition.region, learned_from=one.key)
 
     def _suspects(self, publishes: Sequence[FoundPublish], unknown: set[str]) -> set[Partition]:
         """Return the changes of each log's last publish if only the quarantine has it: the first of its two commits."""

@@ -114,13 +114,21 @@ def reload_here(pipeline: Pipeline, partitions: Sequence[Partition], *, command:
             complain(*error.lines)
             failed += 1
         else:
-            _say_brought(pipeline, run_key, partition)
+            _report_reload(pipeline, run_key, partition)
     return failed
 
 
-def _say_brought(pipeline: Pipeline, run_key: str, partition: Partition) -> None:
-    """Report what the partition holds now, and what the reload added to others because its records name them."""
+def _report_reload(pipeline: Pipeline, run_key: str, partition: Partition) -> None:
+    """Report the partition's counts after a reload, and those that it added to others because its records name them."""
     manifest = pipeline.ledger.manifests.latest(run_key)
+    if not manifest.targets:
+        kept = pipeline.ledger.partitions.status(partition.log_type, only=[partition], since=partition.day)
+        rows, quarantined = (kept[0].certificate.rows, kept[0].certificate.quarantined) if kept else (0, 0)
+        say(
+            f"{partition.key}: nothing to reload, S3 has no object of it any more; "
+            f"{many(rows, 'row')}, {quarantined} quarantined are kept"
+        )
+        return
     committed = pipeline.ledger.intents.committed(manifest.id)
     swapped = {one.key for one in manifest.targets} | {partition.key}
     for key in [partition.key, *sorted(committed.brought.keys() - {partition.key})]:

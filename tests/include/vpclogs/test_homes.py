@@ -132,6 +132,23 @@ def test_objects_go_where_they_say_and_contradictions_are_findings(pipeline, buc
         assert placed(pipeline) == {WEST: 2, EAST: 3}
 
 
+def test_two_regions_of_a_vpc_are_a_finding_though_none_was_known(pipeline, bucket, s3):
+    put_lines(s3, bucket, dns_key("2100"), [*BROKEN, event()])
+    put_lines(s3, bucket, dns_key("2105"), [*BROKEN, event(region=EAST)])
+
+    run_hour(pipeline, "hour")
+
+    assert placed(pipeline) == {WEST: 1, EAST: 1}
+    found = [
+        (region, one.check)
+        for region in (EAST, WEST)
+        for one in pipeline.ledger.partitions.findings(Partition.parse(key(region), "vpc_dns"))
+        if one.check == "contradicting_regions"
+    ]
+    (learned,) = pipeline.ledger.objects.known_scopes().values()
+    assert found == [({EAST: WEST, WEST: EAST}[learned], "contradicting_regions")]
+
+
 def test_a_record_of_another_region_than_its_object_is_quarantined_with_its_text(pipeline, bucket, s3):
     odd = event(region=EAST)
     put_lines(s3, bucket, dns_key("2100"), [*[event()] * 250, odd, event(region="atlantis")])
