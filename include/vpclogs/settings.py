@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from vpclogs.audits.thresholds import AuditSettings, AuditThresholds
 from vpclogs.config_file import ConfigFile, MisplacedError
 from vpclogs.errors import ConfigError
+from vpclogs.locations import rooted, warehouse_problem
 from vpclogs.monitors.settings import MonitorSettings
 from vpclogs.partitions import LogType
 from vpclogs.redaction import remember, secrets_of_environment, secrets_of_settings
@@ -249,6 +250,12 @@ class Settings(_Frozen):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _warehouse_is_usable(self) -> Self:
+        if message := warehouse_problem(self.catalog):
+            raise MisplacedError(message, "catalog", "warehouse")
+        return self
+
     def sources_for(self, log_type: LogType | str) -> tuple[Source, ...]:
         """The sources of one log type, in the file's order."""
         return tuple(source for source in self.sources if source.log_type == log_type)
@@ -267,19 +274,19 @@ class Settings(_Frozen):
         return max((source.lookback_days for source in self.sources_for(log_type)), default=0)
 
     def rooted_in(self, folder: Path) -> Settings:
-        """These settings with relative paths, also in sqlite and file URLs, taken from `folder`."""
-        catalog = {key: _rooted(value, folder) for key, value in self.catalog.items()}
+        """Return these settings with relative paths, also in sqlite and file URLs, resolved against `folder`.
+
+        Raises:
+            ConfigError: the folder's path cannot be part of the warehouse's location.
+        """
+        catalog = {key: rooted(value, folder) for key, value in self.catalog.items()}
+        if message := warehouse_problem(catalog):
+            raise ConfigError(
+                f"catalog.warehouse: {catalog['warehouse']} lies beside the settings in {folder}; {message}"
+            )
         checks = None if self.checks_folder is None else folder / self.checks_folder
-        update = {"ledger": _rooted(self.ledger, folder), "catalog": catalog, "checks_folder": checks}
+        update = {"ledger": rooted(self.ledger, folder), "catalog": catalog, "checks_folder": checks}
         return self.model_copy(update=update)
-
-
-def _rooted(url: str, folder: Path) -> str:
-    if match := re.fullmatch(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:)(.+)", url):
-        return match[1] + str((folder / match[2]).resolve())
-    if match := re.fullmatch(r"file:(?://)?(?!/)(.+)", url):
-        return "file://" + str((folder / match[1]).resolve())
-    return url
 
 
 def find_settings(path: Path | None, env: Mapping[str, str]) -> Path:

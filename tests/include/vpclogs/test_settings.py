@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import make_url
 
 from vpclogs.errors import ConfigError
+from vpclogs.ledger.database import Database
 from vpclogs.monitors.settings import MonitorSettings
 from vpclogs.settings import (
     AirflowSettings,
@@ -98,6 +102,54 @@ def test_urls_that_are_not_relative_stay(load: Load, url: str) -> None:
     settings = load(f"{SMALLEST}catalog: {{uri: '{url}'}}")
 
     assert settings.catalog == {"uri": url}
+
+
+@pytest.mark.parametrize("character", ["#", "?", "%", "\t", "\n"])
+@pytest.mark.parametrize(
+    "catalog",
+    [
+        {"warehouse": "file:///lake{}1/w"},
+        {"warehouse": "file://lake{}1"},
+        {"warehouse": "/lake{}1"},
+        {"warehouse": "s3://lake/a{}1", "type": "glue"},
+        {"warehouse": "s3://lake/a{}1", "type": "rest"},
+    ],
+    ids=lambda catalog: catalog["warehouse"],
+)
+def test_a_warehouse_whose_files_would_lie_elsewhere_is_refused(load: Load, catalog, character: str) -> None:
+    text = {key: value.format(character) for key, value in catalog.items()}
+
+    with pytest.raises(ConfigError, match=r"vpclogs.yaml:3: catalog.warehouse: use a location without #, \?, %"):
+        load(f"{SMALLEST}catalog: {json.dumps(text)}")
+
+
+@pytest.mark.parametrize("warehouse", ["lake#1", "a%2Fb"])
+def test_the_name_of_a_warehouse_may_have_any_characters(load: Load, warehouse: str) -> None:
+    assert load(f"{SMALLEST}catalog: {{type: rest, warehouse: '{warehouse}'}}").catalog["warehouse"] == warehouse
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%20b"])
+def test_a_warehouse_beside_settings_in_an_unusable_folder_is_refused(tmp_path: Path, name: str) -> None:
+    (folder := tmp_path / name).mkdir()
+    (file := folder / "vpclogs.yaml").write_text(SMALLEST)
+
+    with pytest.raises(ConfigError, match=rf"beside the settings in {re.escape(str(folder))}; use a location without"):
+        load_settings(file, {})
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%20b", "a%b", "a b", "a&b=c;d", "ä"])
+@pytest.mark.parametrize("query", ["", "?timeout=7"])
+def test_a_ledger_beside_the_settings_lies_in_any_folder(tmp_path: Path, name: str, query: str) -> None:
+    (folder := tmp_path / name).mkdir()
+    (file := folder / "vpclogs.yaml").write_text(
+        f"{SMALLEST}ledger: sqlite:///the%20ledger.db{query}\ncatalog: {{uri: 'sqlite:///../c.db'}}"
+    )
+
+    settings = load_settings(file, {})
+
+    Database(settings.ledger).engine.dispose()
+    assert (folder / "the ledger.db").is_file()
+    assert make_url(settings.catalog["uri"]).database == f"{tmp_path}/c.db"
 
 
 @pytest.mark.parametrize(
