@@ -11,7 +11,7 @@ SBOM ?= var/sbom.json
 # Nothing is written to the home folder, and no Airflow but this one is meant.
 export AIRFLOW_HOME := $(CURDIR)/var/airflow
 
-.PHONY: help setup demo demo-down test test-all lint lock sbom bench
+.PHONY: help setup demo demo-put demo-down test test-all lint lock sbom bench
 
 help: ## show this list
 	@printf 'vpclogs: VPC DNS and flow logs from S3 to an audited Iceberg table, in your own Airflow\n\n'
@@ -23,6 +23,9 @@ setup: ## make .venv from the locked requirements (the others do it by themselve
 
 demo: setup ## S3 server, sample logs, Airflow: load them, show counts and queries (some minutes)
 	@$(BIN)/python -m demo up
+
+demo-put: setup ## put a log file of your own into the demo's bucket: make demo-put FILE=my.log.gz
+	@$(BIN)/python -m demo put "$(FILE)"
 
 demo-down: setup ## stop what the demo started; `rm -r var/demo` forgets its data
 	@$(BIN)/python -m demo down

@@ -1,4 +1,4 @@
-"""``python -m demo up`` and ``down``: what `make demo` and `make demo-down` call."""
+"""``python -m demo up``, ``down`` and ``put FILE``, which `make demo`, `make demo-down` and `make demo-put` run."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from demo import report, runs
 from demo.airflow_server import PASSWORD, USER
 from demo.options import DemoError, Options
+from demo.putting import put
 from demo.seaweed import SeaweedError
 from demo.stack import POOL, Stack
 
@@ -20,16 +22,19 @@ _PARTITION = ("vpc_dns_partition", "vpc_flow_partition")
 
 def main(arguments: Sequence[str]) -> int:
     """Returns 0, or 1 after a sentence that says what went wrong and what to do."""
-    if list(arguments) not in (["up"], ["down"]):
-        print("usage: python -m demo up|down", file=sys.stderr)
+    command, *files = arguments or [""]
+    if command not in ("up", "down", "put") or len(files) != (command == "put"):
+        print("usage: python -m demo up|down|put FILE", file=sys.stderr)
         return 2
     # Of proxies that the environment names, none reaches the loopback address.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     try:
         stack = Stack(Options.from_env(os.environ), now=datetime.now(UTC))
-        if arguments[0] == "down":
+        if command == "down":
             stack.stop()
             print(f"stopped; the data stays in {os.path.relpath(stack.folder)}")
+        elif command == "put":
+            put(stack, Path(files[0]))
         else:
             _up(stack, _teller())
     except KeyboardInterrupt:
@@ -57,15 +62,15 @@ def _up(stack: Stack, say: Callable[[str], None]) -> None:
             say("Late objects have arrived in yesterday's folders; the next run finds them")
             _load(stack, say)
         _monitor(stack, say)
+        report.check(stack, say)
+        report.show_queries(stack)
+        report.show_alerts(stack)
+        report.check_alerts(stack, say)
+        report.show_next_steps(stack, user=USER, password=PASSWORD)
     except KeyboardInterrupt:
         print("\nStopping all that runs, within a minute; make demo goes on from here.", file=sys.stderr)
         stack.stop()
         raise SystemExit(130) from None
-    report.check(stack, say)
-    report.show_queries(stack)
-    report.show_alerts(stack)
-    report.check_alerts(stack, say)
-    report.show_next_steps(stack, user=USER, password=PASSWORD)
 
 
 def _write_sample(stack: Stack, say: Callable[[str], None], *, late: bool) -> bool:

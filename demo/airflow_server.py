@@ -179,8 +179,10 @@ def choose_port(wanted: int | None, before: int | None, own: bool) -> int:
         DemoError: the port asked for is taken.
     """
     if wanted is not None:
-        if not (own and wanted == before):
-            _require_free(wanted)
+        if not (own and wanted == before) and not is_free(wanted):
+            raise PortTakenError(
+                f"port {wanted} (DEMO_PORT) is taken by another program: name another port, or leave DEMO_PORT out"
+            )
         return wanted
     candidates = ([before] if before else []) + list(range(8080, 8100))
     for port in candidates:

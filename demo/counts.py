@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
+
 from demo.sample import DNS, FLOW, Truth
+from demo.sample.truth import EMPTY, LOADED, REFUSED
 from vpclogs.ledger import Ledger
-from vpclogs.partitions import LogType
+from vpclogs.ledger.objects import NOT_COUNTED
+from vpclogs.ledger.tables import objects
 from vpclogs.querying.process import Tables, run_query
 from vpclogs.settings import Settings
 
@@ -35,22 +39,34 @@ class Counts:
         return self.quarantined.total() - self.refused
 
     @classmethod
-    def found(cls, settings: Settings, log: str) -> Counts:
-        """Objects by the ledger, records by queries over the tables."""
-        certificates = [status.certificate for status in Ledger(settings.ledger).partitions.status(LogType(log))]
-        by_partition = f"select p_account || '|' || p_region || '|' || p_day, count(*) from {log} group by 1"
-        by_reason = f"select reason, count(*) from quarantine where p_log_type = '{_TITLES[log]}' group by 1"
-        rows = dict(map(tuple, _select(by_partition, settings)))
-        reasons = dict(map(tuple, _select(by_reason, settings)))
-        [(row_ids,)] = _select(f"select count(distinct p_row_id) from {log}", settings)
+    def found(cls, settings: Settings, log: str, truth: Truth) -> Counts:
+        """Objects by the ledger, records by queries over the tables; only of the objects that the generator made."""
+        made = {one.key for one in truth.of(log)}
+        columns = objects.c.key, objects.c.state
+        query = select(*columns).where(objects.c.log_type == log, objects.c.state.not_in(NOT_COUNTED))
+        with Ledger(settings.ledger).database.read() as connection:
+            states = [state for key, state in connection.execute(query) if key in made]
+        partition = "p_account || '|' || p_region || '|' || p_day"
+        rows, row_ids, reasons = Counter[str](), 0, Counter[str]()
+        by_object = f"select p_source_key, {partition}, count(*), count(distinct p_row_id) from {log} group by 1, 2"
+        for key, where, count, distinct in _select(by_object, settings):
+            if key in made:
+                rows[where] += count
+                row_ids += distinct
+        mine = f"p_log_type = '{_TITLES[log]}'"
+        by_reason = f"select p_source_key, reason, count(*) from quarantine where {mine} group by 1, 2"
+        for key, reason, count in _select(by_reason, settings):
+            if key in made:
+                reasons[reason] += count
+        counted = Counter(states)
         return cls(
-            listed=sum(one.listed for one in certificates),
-            loaded=sum(one.loaded for one in certificates),
-            refused=sum(one.refused for one in certificates),
-            empty=sum(one.empty for one in certificates),
+            listed=len(states),
+            loaded=counted[LOADED],
+            refused=counted[REFUSED],
+            empty=counted[EMPTY],
             row_ids=row_ids,
-            rows=Counter(rows),
-            quarantined=Counter(reasons),
+            rows=rows,
+            quarantined=reasons,
         )
 
     @classmethod

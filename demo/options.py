@@ -23,7 +23,7 @@ class Options:
     """Where the demo lives and how big it is.
 
     A port that is None is chosen: 8080 and up for Airflow, any free range for S3. A ``scale`` or
-    ``seed`` that is None is that of the sample which is there, else 1 (450,000 records) and 7.
+    ``seed`` that is None is that of the sample which is there, else 1 (470,000 records) and 7.
     """
 
     folder: Path

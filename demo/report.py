@@ -34,7 +34,7 @@ def check(stack: Stack, say: Callable[[str], None]) -> None:
     """
     settings = load_settings(stack.config, os.environ)
     truth = stack.truth()
-    found = {log: Counts.found(settings, log) for log in (DNS, FLOW)}
+    found = {log: Counts.found(settings, log, truth) for log in (DNS, FLOW)}
     _print(found[DNS], found[FLOW], say)
     wrong = [f"{log}: {line}" for log in (DNS, FLOW) for line in found[log].differences(Counts.expected(truth, log))]
     if wrong:
@@ -96,7 +96,7 @@ What to try next
   vpclogs query "select reason, count(*) from quarantine group by all order by 2 desc"
   vpclogs rerun --log-type vpc_dns '{partition}'
                                                   # rebuilds one partition from S3; the counts stay the same
-  Put a file of your own under AWSLogs/ and trigger vpc_dns_hourly in the UI: it ends in quarantine, not lost
+  make demo-put FILE=my.log.gz                    # a log of your own into the bucket; make demo then loads it
   make demo-down                                  # stops it all; make demo starts it again where it was
 """)
 

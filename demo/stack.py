@@ -79,6 +79,7 @@ class _Made:
     scale: float = 0
     days: list[str] = field(default_factory=list)
     hour: str = ""
+    folder: str = ""
 
 
 class Stack:
@@ -91,6 +92,7 @@ class Stack:
         self.today = now.date()
         self._state_file = self.folder / "state.json"
         self._made = _Made(**json.loads(self._state_file.read_text())) if self._state_file.exists() else _Made()
+        self._require_unmoved()
         port = options.s3_port or self._made.s3_port
         self.seaweed = Seaweed(self.folder / "s3", port=port, buckets=[BUCKET, OFFICES_BUCKET])
 
@@ -228,6 +230,16 @@ class Stack:
 
     def _truth_file(self, *, late: bool) -> Path:
         return self.folder / ("truth-late.json" if late else "truth.json")
+
+    def _require_unmoved(self) -> None:
+        """Raise DemoError if the folder was moved or copied here: tables and Airflow have absolute paths in them."""
+        here = str(self.folder.resolve())
+        if self._made.folder not in ("", here):
+            raise DemoError(
+                f"{self.folder} belongs to the demo in {self._made.folder}, which its tables and its Airflow name. "
+                f"If that one runs, stop it there with make demo-down. Start anew here: rm -r {self.folder}, make demo"
+            )
+        self._made.folder = here
 
     def _remember(self, **what: Any) -> None:
         for name, value in what.items():

@@ -39,8 +39,9 @@ def batch_label(batches: Sequence[Batch], number: int) -> str:
     batch = batches[number]
     partitions = {item.partition for item in batch}
     if len(partitions) > 1:
-        megabytes = sum(item.size for item in batch) / 1e6
-        return f"{len(partitions)} partitions · {len(batch)} objects · {megabytes:.1f} MB"
+        size = sum(item.size for item in batch)
+        shown = f"{size / 1e6:.1f} MB" if size >= 50_000 else f"{size:,} bytes"
+        return f"{len(partitions)} partitions · {len(batch)} objects · {shown}"
     (partition,) = partitions
     same = [index for index, other in enumerate(batches) if other[0].partition == partition == other[-1].partition]
     return partition.label if len(same) == 1 else f"{partition.label} · {same.index(number) + 1}/{len(same)}"

@@ -39,7 +39,7 @@ def test_a_port_that_is_asked_for_but_taken_is_refused():
         other.listen()
         port = other.getsockname()[1]
 
-        with pytest.raises(DemoError, match=f"port {port} is taken"):
+        with pytest.raises(DemoError, match=rf"port {port} \(DEMO_PORT\) is taken by another program: name another"):
             choose_port(port, None, own=False)
         assert choose_port(port, port, own=True) == port
         assert choose_port(None, port, own=False) != port

@@ -33,4 +33,4 @@ def test_each_run_puts_every_object_and_record_where_it_must_be(log, s3, bucket,
 
 
 def differences(pipeline, truth, log):
-    return list(Counts.found(pipeline.settings, log).differences(Counts.expected(truth, log)))
+    return list(Counts.found(pipeline.settings, log, truth).differences(Counts.expected(truth, log)))

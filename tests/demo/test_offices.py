@@ -36,7 +36,9 @@ def test_monitors_find_what_goes_wrong_in_the_offices_and_nothing_else(demo):
     pipeline = loaded(demo, DNS)
 
     assert found(pipeline, demo.now) == found(pipeline, demo.now + FRESH / 2) == demo.offices.findings("offices").keys()
-    assert list(Counts.found(pipeline.settings, DNS).differences(Counts.expected(demo.truth(), DNS))) == []
+    assert (
+        list(Counts.found(pipeline.settings, DNS, demo.truth()).differences(Counts.expected(demo.truth(), DNS))) == []
+    )
 
 
 @pytest.mark.slow

@@ -53,7 +53,7 @@ def tell_finding(severity: Severity, key: str, message: str, *, when: str = "") 
 
 def _times(alert: Alert) -> str:
     over = f", over since {_time(alert.resolved_at)}" if alert.resolved_at else ""
-    told = f", told {_time(alert.told_at)}" if alert.told_at else ", not told"
+    told = f", notified {_time(alert.told_at)}" if alert.told_at else ", not notified yet"
     return f"(since {_time(alert.first_seen)}{over}{told})"
 
 

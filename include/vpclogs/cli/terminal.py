@@ -166,10 +166,13 @@ def _draw(headers: Sequence[str], cells: list[list[str]], numeric: list[bool], o
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for header, right in zip(headers, numeric, strict=True):
-        table.add_column(Text(header), justify="right" if right else "left", overflow="fold")
+        table.add_column(Text(header), justify="right" if right else "left", no_wrap=True)
     for line in cells:
         table.add_row(*(Text(cell) for cell in line))  # Text: brackets in the data are no markup
-    Console(file=out).print(table)
+    console = Console(file=out)
+    # A wide table is left to the terminal to wrap: a name that is cut into lines here cannot be copied.
+    wide = console.measure(table, options=console.options.update(max_width=1 << 20)).maximum
+    Console(file=out, width=max(console.width, wide)).print(table)
 
 
 def one_line(value: Any) -> str:

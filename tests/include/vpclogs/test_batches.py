@@ -65,5 +65,5 @@ def test_labels_name_the_partition_or_count_them():
     assert labels == {
         "123456789012 us-west-2 2022-10-07 · 1/2",
         "123456789012 us-west-2 2022-10-07 · 2/2",
-        "2 partitions · 2 objects · 0.0 MB",
+        "2 partitions · 2 objects · 10 bytes",
     }

@@ -23,7 +23,7 @@ def test_what_a_monitor_finds_stays_an_alert_with_its_key_and_its_message(deploy
 
     alerts = deployment.vpclogs("alerts")
     assert f"warning  {key} (since {today}" in alerts.stdout
-    assert ", not told)\n" in alerts.stdout
+    assert ", not notified yet)\n" in alerts.stdout
     assert alerts.stderr == "1 alert is open; docs/quality.md says what to do about each\n"
 
     assert "unknown field  quantum" in deployment.vpclogs("drift").stdout
