@@ -13,6 +13,7 @@ import pytest
 
 from tests.include.vpclogs.cli.conftest import deploy, keys
 from tests.pipelines import dns_key, event, flow_key, make_pipeline, put_lines, rows, run_hour
+from vpclogs.audits.thresholds import AuditSettings
 from vpclogs.errors import PartitionsFailed
 from vpclogs.ledger.database import Database
 from vpclogs.monitors.finding import MonitorFinding
@@ -154,6 +155,7 @@ def test_an_account_with_odd_regions_only_harms_no_other(ledger, s3: Any, bucket
     put_lines(s3, bucket, dns_key("2110", account=OTHER), [event(account_id=OTHER, region="eu-" + "a" * 300 + "-1")])
     put_lines(s3, bucket, dns_key("2105"), [event()])
     pipeline = make_pipeline(tmp_path, bucket, s3, ledger=ledger)
+    pipeline.settings = pipeline.settings.model_copy(update={"audit": AuditSettings()})
 
     said = fail_hour(pipeline, "run")
 
