@@ -11,6 +11,7 @@ from typing import Any
 
 from vpclogs.partitions import LogType
 from vpclogs.pipeline import Pipeline
+from vpclogs.runs import BatchRef, RunCounts
 from vpclogs.settings import Settings
 
 EVENING = datetime(2022, 10, 7, 23, tzinfo=UTC)
@@ -86,23 +87,19 @@ def put_lines(s3: Any, bucket: str, key: str, lines: Sequence[bytes]) -> None:
     s3.put_object(Bucket=bucket, Key=key, Body=gzip.compress(b"\n".join(lines) + b"\n"))
 
 
-def run_hour(pipeline: Pipeline, run_key: str, log_type: LogType = LogType.VPC_DNS) -> dict[str, Any]:
+def run_hour(pipeline: Pipeline, run_key: str, log_type: LogType = LogType.VPC_DNS) -> RunCounts:
     """One hourly run, as the DAG does it."""
     return finish(pipeline, run_key, pipeline.plan(log_type, run_key=run_key))
 
 
-def reload(pipeline: Pipeline, key: str, run_key: str, log_type: LogType = LogType.VPC_DNS) -> dict[str, Any]:
+def reload(pipeline: Pipeline, key: str, run_key: str, log_type: LogType = LogType.VPC_DNS) -> RunCounts:
     """One run of the partition DAG."""
     return finish(pipeline, run_key, pipeline.plan_partition(log_type, key, run_key=run_key))
 
 
-def finish(pipeline: Pipeline, run_key: str, batches: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def finish(pipeline: Pipeline, run_key: str, batches: Sequence[BatchRef]) -> RunCounts:
     """All of a run after its plan."""
-    for batch in batches:
-        pipeline.stage(batch)
-    pipeline.audit(run_key)
-    pipeline.publish(run_key)
-    return pipeline.verdict(run_key)
+    return pipeline.run(batches, run_key)
 
 
 def rows(pipeline: Pipeline, table: str, *columns: str) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from vpclogs.batch_results import BatchResult, ObjectOutcome
 from vpclogs.manifests import Manifest
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION, Partition
+from vpclogs.runs import AuditDecision
 from vpclogs.settings import AuditSettings
 
 __all__ = ["audit_staged", "decision"]
@@ -57,13 +58,14 @@ def audit_staged(
     }
 
 
-def decision(findings: Mapping[Partition, list[Finding]]) -> dict[str, Any]:
-    """Return ``passed``, the keys that may be published, and ``failed``, pairs of key and reason."""
+def decision(findings: Mapping[Partition, list[Finding]], *, staged: str) -> AuditDecision:
+    """Return the decision on the audited partitions. ``staged`` is the fingerprint of the staging results."""
     errors = {
         partition.key: "; ".join(finding.message for finding in found if finding.severity is Severity.ERROR)
         for partition, found in findings.items()
     }
-    return {
-        "passed": [key for key, why in errors.items() if not why],
-        "failed": [[key, why] for key, why in errors.items() if why],
-    }
+    return AuditDecision(
+        passed=[key for key, why in errors.items() if not why],
+        failed=[(key, why) for key, why in errors.items() if why],
+        staged=staged,
+    )

@@ -1,38 +1,41 @@
 """The verbs that DAGs and the command call: plan, stage, audit, publish, verdict.
 
-Each takes and gives plain data, and finds all else in the ledger by the run's key, so
-a task that runs again, on another machine, after a crash, goes on from what is known.
+Each reads the state of the run from the ledger by the run's key. A task that runs again, on another
+machine or after a crash, therefore continues from the recorded state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.apart import fail_apart
 from vpclogs.batch_results import LEFT_OUT, BatchResult, fingerprint
+from vpclogs.errors import PartitionsFailed, VpcLogsError
 from vpclogs.ledger.database import REFUSALS, refusal
 from vpclogs.manifests import Manifest
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION
 from vpclogs.plan_verbs import PlanVerbs
-from vpclogs.verdicts import verdict
+from vpclogs.runs import AuditDecision, BatchRef, RunCounts, RunOutcome, StageCounts, Watcher
 
 # Each task of a run is a process that needs one verb: what only that verb needs it imports itself.
 if TYPE_CHECKING:
     from vpclogs.staging import Covers, Progress
 
-__all__ = ["Pipeline"]
+__all__ = ["Pipeline", "Stage"]
+
+Stage = Callable[..., StageCounts]
+"""Stages a batch: called with a `BatchRef` and, by keyword, ``progress``."""
 
 
 class Pipeline(PlanVerbs):
     """The main job of one deployment."""
 
-    def stage(self, batch: dict[str, Any], *, progress: Progress = lambda objects, records: None) -> dict[str, Any]:
+    def stage(self, batch: BatchRef, *, progress: Progress = lambda objects, records: None) -> StageCounts:
         """Fetch, parse and write one batch. Safe to repeat: what is staged last counts."""
-        manifest, number = int(batch["manifest"]), int(batch["batch"])
-        objects = self.ledger.manifests.batch(manifest, number)
+        objects = self.ledger.manifests.batch(batch.manifest, batch.batch)
         log_type = objects[0].log_type
         from vpclogs.staging import stage
         from vpclogs.staging_apart import stage_apart
@@ -40,7 +43,7 @@ class Pipeline(PlanVerbs):
         attempt = partial(
             stage,
             log_type=log_type,
-            stem=f"{manifest}-{number:04d}",
+            stem=f"{batch.manifest}-{batch.batch:04d}",
             fetch=self._fetch,
             warehouse=self.warehouse,
             limits=self.settings.limits.parsing,
@@ -51,44 +54,40 @@ class Pipeline(PlanVerbs):
         result = stage_apart(objects, attempt)
         for one in result.learned:
             self.ledger.objects.learn_region(one.account, one.scope, one.region, learned_from=one.key)
-        self.ledger.manifests.keep_staged(manifest, number, result, now=self.clock())
-        return {
-            "objects": len(result.outcomes),
-            "records": sum(outcome.rows + outcome.refused for outcome in result.outcomes),
-            "rows": sum(outcome.rows for outcome in result.outcomes),
-            "refused": sum(outcome.refused for outcome in result.outcomes),
-            "unread": sum(outcome.state == "failed" for outcome in result.outcomes),
-        }
+        self.ledger.manifests.keep_staged(batch.manifest, batch.batch, result, now=self.clock())
+        return StageCounts(
+            objects=len(result.outcomes),
+            records=sum(outcome.rows + outcome.refused for outcome in result.outcomes),
+            rows=sum(outcome.rows for outcome in result.outcomes),
+            refused=sum(outcome.refused for outcome in result.outcomes),
+            unread=sum(outcome.state == "failed" for outcome in result.outcomes),
+        )
 
-    def audit(self, run_key: str) -> dict[str, Any]:
-        """Check what was staged, partition by partition; say which may be published."""
+    def audit(self, run_key: str) -> AuditDecision:
+        """Check the staged batches, partition by partition. Return the partitions that may be published."""
         manifest = self.ledger.manifests.latest(run_key)
         return self._audit(manifest, self.ledger.manifests.staged(manifest.id))
 
-    def publish(self, run_key: str) -> dict[str, Any]:
-        """Commit the partitions that passed, in one commit; mark the others failed.
-
-        ``published`` are the partitions that hold all of this run's objects now, ``changed`` those
-        that this run changed, ``newly_failed`` those that were not failed before this run.
-        """
+    def publish(self, run_key: str) -> RunOutcome:
+        """Commit the partitions that passed, in one commit, and mark the others failed. Return the keys of each."""
         manifest = self.ledger.manifests.latest(run_key)
         staged = self.ledger.manifests.staged(manifest.id)
-        decided = self.ledger.manifests.audit(manifest.id) or {"passed": [], "failed": []}
-        if decided.get("staged", "") != fingerprint(staged):  # a stage task ran again, or has just ended, since
+        decided = self.ledger.manifests.audit(manifest.id) or AuditDecision()
+        if decided.staged != fingerprint(staged):  # a stage task ran again, or has just ended, since
             decided = self._audit(manifest, staged)
-        refused = fail_apart(decided["passed"], partial(self.publisher.publish, manifest, staged), REFUSALS)
+        refused = fail_apart(decided.passed, partial(self.publisher.publish, manifest, staged), REFUSALS)
         self._mark_unread(manifest, staged)
         committed = self.ledger.intents.committed(manifest.id)
-        failed = dict(decided["failed"])
+        failed = dict(decided.failed)
         failed |= {key: f"the ledger does not take it: {refusal(error)}" for key, error in refused.items()}
-        before = self.ledger.manifests.outcome(manifest.id) or {"newly_failed": []}
+        before = self.ledger.manifests.outcome(manifest.id) or RunOutcome()
         newly = self.ledger.partitions.not_failed(list(failed), manifest.log_type)
-        outcome = {
-            "published": [key for key in decided["passed"] if key not in refused],
-            "changed": sorted(committed.brought),
-            "failed": [[key, why] for key, why in failed.items()],
-            "newly_failed": sorted({*before["newly_failed"], *newly}),
-        }
+        outcome = RunOutcome(
+            published=[key for key in decided.passed if key not in refused],
+            changed=sorted(committed.brought),
+            failed=list(failed.items()),
+            newly_failed=sorted({*before.newly_failed, *newly}),
+        )
         # in this order: after a crash between the two they would be no news
         self.ledger.manifests.keep_outcome(manifest.id, outcome)
         self.ledger.partitions.fail(failed, log_type=manifest.log_type, run_key=run_key, now=self.clock())
@@ -97,16 +96,60 @@ class Pipeline(PlanVerbs):
             self.ledger.listings.keep(manifest.coverage, manifest.listing_failures)
         return outcome
 
-    def verdict(self, run_key: str) -> dict[str, Any]:
-        """What the run did.
+    def verdict(self, run_key: str) -> RunCounts:
+        """Return the counts of a run that published all its partitions.
 
         Raises:
             PartitionsFailed: names each partition, and each part of a source, that was not loaded.
         """
-        manifest = self.ledger.manifests.latest(run_key)
-        outcome = self.ledger.manifests.outcome(manifest.id) or {"published": [], "failed": []}
-        placed = manifest.placed(self.ledger.manifests.staged(manifest.id).values())
-        return verdict(placed, outcome, self.ledger.intents.committed(manifest.id))
+        frozen = self.ledger.manifests.latest(run_key)
+        outcome = self.ledger.manifests.outcome(frozen.id) or RunOutcome()
+        manifest = frozen.placed(self.ledger.manifests.staged(frozen.id).values())
+        undecided = {p.key for p in manifest.partitions} - {*outcome.published, *dict(outcome.failed)}
+        failed = [
+            *outcome.failed,
+            *((key, "was not published: see the run's audit and publish tasks") for key in sorted(undecided)),
+            *((failure.label, failure.detail) for failure in manifest.listing_failures),
+        ]
+        if failed:
+            raise PartitionsFailed(failed)
+        committed = self.ledger.intents.committed(manifest.id)
+        return RunCounts(
+            planned=len(manifest.objects),
+            partitions=len(committed.brought),
+            objects=committed.objects,
+            moved=committed.rehomed,
+            rows=committed.rows,
+            quarantined=committed.quarantined,
+        )
+
+    def run(
+        self,
+        batches: Sequence[BatchRef],
+        run_key: str,
+        *,
+        stage: Stage | None = None,
+        watcher: Watcher | None = None,
+    ) -> RunCounts:
+        """Stage, audit and publish a planned run in this process. Return its counts.
+
+        ``batches`` are those that a plan returned. ``stage`` stages one of them, by default `Pipeline.stage`. If it
+        fails for a batch, the partitions of that batch fail alone.
+
+        Raises:
+            PartitionsFailed: names each partition, and each part of a source, that was not loaded.
+        """
+        watcher = watcher or Watcher()
+        for batch in batches:
+            try:
+                counts = (stage or self.stage)(batch, progress=watcher.progress)
+            except (VpcLogsError, OSError) as error:
+                watcher.not_staged(batch, error)
+            else:
+                watcher.staged(batch, counts)
+        self.audit(run_key)
+        watcher.published(self.publish(run_key))
+        return self.verdict(run_key)
 
     def _covers(self, objects: Sequence[LogObject]) -> Covers:
         """Whether a source reads a region. What is in a table already is moved there, not left out."""
@@ -127,15 +170,15 @@ class Pipeline(PlanVerbs):
             requester_pays=named.requester_pays,
         )
 
-    def _audit(self, manifest: Manifest, staged: Mapping[int, BatchResult]) -> dict[str, Any]:
+    def _audit(self, manifest: Manifest, staged: Mapping[int, BatchResult]) -> AuditDecision:
         from vpclogs.gate import audit_staged, decision
 
         unplaced = [(item.account, item.scope) for item in manifest.objects if item.region == UNKNOWN_REGION]
         regions = self.ledger.objects.regions(unplaced)
         findings = audit_staged(manifest, staged, self.settings.audit, regions=regions)
         self.ledger.partitions.keep_findings(manifest.id, findings, now=self.clock())
-        decided = decision(findings)
-        self.ledger.manifests.keep_audit(manifest.id, decided | {"staged": fingerprint(staged)})
+        decided = decision(findings, staged=fingerprint(staged))
+        self.ledger.manifests.keep_audit(manifest.id, decided)
         return decided
 
     def _mark_unread(self, manifest: Manifest, staged: Mapping[int, BatchResult]) -> None:

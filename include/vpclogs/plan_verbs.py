@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vpclogs.batches import batch_label, plan_batches
 from vpclogs.deployment import Deployment
@@ -14,6 +14,7 @@ from vpclogs.errors import VpcLogsError
 from vpclogs.listed_days import Listed
 from vpclogs.manifests import Mode, unrecorded
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
+from vpclogs.runs import BatchRef
 from vpclogs.sources import Source
 
 # Each task of a run is a process that needs one verb: what only that verb needs it imports itself.
@@ -26,7 +27,7 @@ __all__ = ["PlanVerbs"]
 class PlanVerbs(Deployment):
     """Lists the sources, subtracts what the ledger knows, and freezes the rest as a manifest."""
 
-    def plan(self, log_type: LogType | str, *, run_key: str, until: datetime | None = None) -> list[dict[str, Any]]:
+    def plan(self, log_type: LogType | str, *, run_key: str, until: datetime | None = None) -> list[BatchRef]:
         """List, subtract what the ledger knows, freeze the manifest; one reference per batch.
 
         All objects of the day of ``until`` (exclusive; default: now) and of the look-back
@@ -61,7 +62,7 @@ class PlanVerbs(Deployment):
         region: str | None = None,
         source: str | None = None,
         report: Callable[[Survey], None] = lambda found: None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[BatchRef]:
         """As `plan`, for the given days, and within the account, region or source if given.
 
         ``report`` is called with what was found.
@@ -73,7 +74,7 @@ class PlanVerbs(Deployment):
         report(found)
         return self.freeze(LogType(log_type), found, run_key=run_key, mode=Mode.ADD, coverage=coverage)
 
-    def plan_partition(self, log_type: LogType | str, key: str, *, run_key: str) -> list[dict[str, Any]]:
+    def plan_partition(self, log_type: LogType | str, key: str, *, run_key: str) -> list[BatchRef]:
         """List one partition and freeze all of it, loaded before or not: a reload.
 
         Raises:
@@ -163,7 +164,7 @@ class PlanVerbs(Deployment):
         mode: Mode,
         targets: Sequence[Partition] = (),
         coverage: Listed | None = None,
-    ) -> list[dict[str, Any]]:
+    ) -> list[BatchRef]:
         """Write what was found down as the manifest of a run; one reference per batch.
 
         ``targets`` are the partitions that a reload swaps in, ``coverage`` the days that count as listed once the
@@ -192,10 +193,7 @@ class PlanVerbs(Deployment):
             object_ids=object_ids,
             now=self.clock(),
         )
-        return [
-            {"manifest": manifest.id, "batch": number, "label": batch_label(batches, number)}
-            for number in range(len(batches))
-        ]
+        return [BatchRef(manifest.id, number, batch_label(batches, number)) for number in range(len(batches))]
 
     def _misplaced(self, partition: Partition) -> bool:
         """Whether the table holds rows in the partition that belong elsewhere, or elsewhere rows that belong there."""

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -29,6 +30,7 @@ from vpclogs.parsing.kept import KeptRecord, parse_kept
 from vpclogs.parsing.model import Parsed
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
 from vpclogs.planning import Survey
+from vpclogs.runs import BatchRef, StageCounts
 from vpclogs.schemas import schema_for
 from vpclogs.staging import Progress
 from vpclogs.warehouse import QUARANTINE, equals, in_partition
@@ -94,7 +96,7 @@ def plan_replay(
     run_key: str,
     reason: str | None = None,
     partition: Partition | None = None,
-) -> list[dict[str, Any]]:
+) -> list[BatchRef]:
     """Freeze the objects whose records can be parsed from the quarantine; return one reference per batch.
 
     Raises:
@@ -106,20 +108,19 @@ def plan_replay(
     objects = [item for one in held for item in _objects(pipeline, one)]
     found = Survey(tuple(objects), (), len(objects), 0)
     batches = pipeline.freeze(kind, found, run_key=run_key, mode=Mode.REPLAY)
-    return [batch | {"reason": reason} for batch in batches]
+    return [msgspec.structs.replace(batch, reason=reason) for batch in batches]
 
 
 def stage_replay(
-    pipeline: Pipeline, batch: dict[str, Any], *, progress: Progress = lambda objects, records: None
-) -> dict[str, Any]:
+    pipeline: Pipeline, batch: BatchRef, *, progress: Progress = lambda objects, records: None
+) -> StageCounts:
     """Parse the kept records of a batch's objects and write the rows of those that parse now."""
-    manifest, number = int(batch["manifest"]), int(batch["batch"])
-    objects = pipeline.ledger.manifests.batch(manifest, number)
+    objects = pipeline.ledger.manifests.batch(batch.manifest, batch.batch)
     result = BatchResult(files=[], outcomes=[], statistics={})
-    target = Target(objects[0].log_type, f"{manifest}-{number:04d}", pipeline.warehouse, pipeline.clock())
+    target = Target(objects[0].log_type, f"{batch.manifest}-{batch.batch:04d}", pipeline.warehouse, pipeline.clock())
     for partition, listed in _by_partition(objects):
         output, rows = Output(target, partition), Counter[int]()
-        for parsed in _parsed(pipeline, partition, listed, batch["reason"]):
+        for parsed in _parsed(pipeline, partition, listed, batch.reason):
             output.add(parsed, listed)
             rows.update(parsed.objects.tolist())
         result.files.extend(output.close())
@@ -129,8 +130,9 @@ def stage_replay(
             ObjectOutcome(item.identity, partition.key, "loaded", rows=rows[ordinal])
             for ordinal, item in enumerate(listed)
         )
-    pipeline.ledger.manifests.keep_staged(manifest, number, result, now=pipeline.clock())
-    return {"objects": len(objects), "rows": sum(outcome.rows for outcome in result.outcomes), "refused": 0}
+    pipeline.ledger.manifests.keep_staged(batch.manifest, batch.batch, result, now=pipeline.clock())
+    rows_moved = sum(outcome.rows for outcome in result.outcomes)
+    return StageCounts(objects=len(objects), records=rows_moved, rows=rows_moved, refused=0, unread=0)
 
 
 def find_reloads(

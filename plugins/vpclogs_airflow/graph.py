@@ -7,17 +7,19 @@ retried or cleared continues from there.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow.sdk import XComArg, task
 from airflow.sdk.log import mask_secret
+from msgspec import Struct, convert, to_builtins
 
 from vpclogs.errors import InvalidPartition
 from vpclogs.partitions import LogType
 from vpclogs.redaction import known_secrets
+from vpclogs.runs import BatchRef
 from vpclogs_airflow.assets import FAILED_PARTITIONS, TABLES
 from vpclogs_airflow.defaults import POOL
 from vpclogs_airflow.failures import retry_only_transient
@@ -25,7 +27,18 @@ from vpclogs_airflow.failures import retry_only_transient
 if TYPE_CHECKING:
     from vpclogs.pipeline import Pipeline
 
-__all__ = ["BATCH_LABEL", "FAILED_LABEL", "RUN_KEY", "load", "pipeline", "plan_hour", "plan_partition", "reload_failed"]
+__all__ = [
+    "BATCH_LABEL",
+    "FAILED_LABEL",
+    "RUN_KEY",
+    "as_dict",
+    "as_dicts",
+    "load",
+    "pipeline",
+    "plan_hour",
+    "plan_partition",
+    "reload_failed",
+]
 __all__ += ["stage", "start_reloads"]
 
 RUN_KEY: Final = "{{ dag.dag_id }}/{{ run_id }}"
@@ -56,7 +69,7 @@ def reload_failed(log_type: LogType, failed: XComArg) -> None:
 def plan_hour(log_type: str, run_key: str, data_interval_end: datetime | None = None) -> list[dict[str, Any]]:
     """List the objects that are not loaded yet, up to the end of the hour or to now, and split them into batches."""
     with pipeline() as verbs:
-        return verbs.plan(log_type, run_key=run_key, until=data_interval_end)
+        return as_dicts(verbs.plan(log_type, run_key=run_key, until=data_interval_end))
 
 
 @task(task_id="plan", pool=POOL)
@@ -68,14 +81,14 @@ def plan_partition(
 ) -> list[dict[str, Any]]:
     """List the whole partition, loaded or not, and split it into batches."""
     with pipeline() as verbs:
-        return verbs.plan_partition(log_type, chosen_key(partition_key, params or {}), run_key=run_key)
+        return as_dicts(verbs.plan_partition(log_type, chosen_key(partition_key, params or {}), run_key=run_key))
 
 
 @task(pool=POOL, map_index_template=BATCH_LABEL)
 def stage(batch: dict[str, Any]) -> dict[str, Any]:
     """Parse one batch: good records to staging, refused ones to the staged quarantine."""
     with pipeline() as verbs:
-        return verbs.stage(batch)
+        return as_dict(verbs.stage(convert(batch, BatchRef)))
 
 
 # all_done: a failed batch must not hold back the partitions of other batches, and a reload may have no batch at all,
@@ -84,7 +97,7 @@ def stage(batch: dict[str, Any]) -> dict[str, Any]:
 def audit(run_key: str) -> dict[str, Any]:
     """Check the staged data, partition by partition."""
     with pipeline() as verbs:
-        return verbs.audit(run_key)
+        return as_dict(verbs.audit(run_key))
 
 
 @task
@@ -92,8 +105,8 @@ def publish(log_type: str, run_key: str, outlet_events: Any = None) -> list[list
     """Commit the partitions that passed. Returns one list of newly failed keys, or none."""
     with pipeline() as verbs:
         result = verbs.publish(run_key)
-    outlet_events[TABLES[LogType(log_type)]].extra = {name: len(keys) for name, keys in result.items()}
-    return [result["newly_failed"]] if result["newly_failed"] else []
+    outlet_events[TABLES[LogType(log_type)]].extra = {name: len(keys) for name, keys in as_dict(result).items()}
+    return [result.newly_failed] if result.newly_failed else []
 
 
 # Mapped over one list or none: if nothing failed it is skipped without running, and the asset gets no event.
@@ -108,7 +121,7 @@ def start_reloads(log_type: str, keys: list[str], outlet_events: Any = None) -> 
 def verdict(run_key: str) -> dict[str, Any]:
     """Fail the run if a partition is not published, naming each with its reason."""
     with pipeline() as verbs:
-        return verbs.verdict(run_key)
+        return as_dict(verbs.verdict(run_key))
 
 
 @contextmanager
@@ -124,6 +137,16 @@ def pipeline() -> Iterator[Pipeline]:
         for secret in known_secrets():
             mask_secret(secret)  # in what Airflow and other libraries log of this task
         yield Pipeline(settings, client_for=client_for)
+
+
+def as_dict(value: Struct) -> dict[str, Any]:
+    """Return a result of the library as XComs hold it."""
+    return cast("dict[str, Any]", to_builtins(value))
+
+
+def as_dicts(values: Iterable[Struct]) -> list[dict[str, Any]]:
+    """Return results of the library as XComs hold them."""
+    return [as_dict(value) for value in values]
 
 
 def chosen_key(partition_key: str | None, params: Mapping[str, Any]) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from airflow.sdk import Param, task
+from msgspec import convert
 
 from vpclogs.errors import VpcLogsError
 from vpclogs.partitions import LogType, Partition
 from vpclogs.reasons import REASONS
-from vpclogs_airflow.graph import BATCH_LABEL, load, pipeline, reload_failed
+from vpclogs.runs import BatchRef
+from vpclogs_airflow.graph import BATCH_LABEL, as_dict, as_dicts, load, pipeline, reload_failed
 
 __all__ = ["PARAMS", "replay"]
 
@@ -52,7 +54,7 @@ def plan_replay(log_type: str, run_key: str, params: Mapping[str, Any] | None = 
     from vpclogs import replaying
 
     with pipeline() as verbs:
-        return replaying.plan_replay(verbs, log_type, run_key=run_key, **chosen(log_type, params or {}))
+        return as_dicts(replaying.plan_replay(verbs, log_type, run_key=run_key, **chosen(log_type, params or {})))
 
 
 @task(task_id="stage", map_index_template=BATCH_LABEL)
@@ -61,7 +63,7 @@ def stage_replay(batch: dict[str, Any]) -> dict[str, Any]:
     from vpclogs import replaying
 
     with pipeline() as verbs:
-        return replaying.stage_replay(verbs, batch)
+        return as_dict(replaying.stage_replay(verbs, convert(batch, BatchRef)))
 
 
 @task

@@ -9,17 +9,21 @@ from typing import Any
 import pytest
 
 from vpclogs.errors import ConfigError, PartitionsFailed, VpcLogsError
+from vpclogs.runs import AuditDecision, BatchRef, RunCounts, RunOutcome, StageCounts
 
 KEY, OTHER = "123456789012|us-west-2|2022-10-07", "123456789012|eu-west-1|2022-10-07"
-BATCHES = [{"manifest": 7, "batch": number, "label": f"{KEY} · {number}/3"} for number in (1, 2, 3)]
-NOTHING = {"published": [], "failed": [], "newly_failed": []}
+BATCHES = [BatchRef(7, number, f"{KEY} · {number}/3") for number in (1, 2, 3)]
+NOTHING = RunOutcome()
+STAGED = StageCounts(objects=0, records=0, rows=0, refused=0, unread=0)
+COUNTS = RunCounts(planned=0, partitions=0, objects=0, moved=0, rows=0, quarantined=0)
 
 
 class ScriptedPipeline:
     """Answers each verb with what the test put into ``script``: a value, an error, or a function."""
 
     def __init__(self) -> None:
-        self.script: dict[str, Any] = {"plan": [], "stage": {}, "audit": {}, "publish": NOTHING, "verdict": {}}
+        self.script: dict[str, Any] = {"plan": [], "stage": STAGED, "audit": AuditDecision()}
+        self.script |= {"publish": NOTHING, "verdict": COUNTS}
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
@@ -84,28 +88,28 @@ def test_an_hour_without_new_objects_is_green_and_stages_nothing(run, library):
 def test_each_batch_is_a_task_that_carries_its_label(run):
     ended = run("vpc_dns_hourly", plan=BATCHES)
 
-    assert ended.mapped == {("stage", batch["label"]): "success" for batch in BATCHES}
+    assert ended.mapped == {("stage", batch.label): "success" for batch in BATCHES}
 
 
 def test_the_table_is_told_how_much_was_published_and_nobody_that_nothing_failed(run):
-    ended = run("vpc_dns_hourly", plan=BATCHES, publish=NOTHING | {"published": [KEY, OTHER]})
+    ended = run("vpc_dns_hourly", plan=BATCHES, publish=RunOutcome(published=[KEY, OTHER], changed=[KEY]))
 
-    assert ended.events == [("vpc_dns", None, {"published": 2, "failed": 0, "newly_failed": 0})]
+    assert ended.events == [("vpc_dns", None, {"published": 2, "changed": 1, "failed": 0, "newly_failed": 0})]
 
 
 def test_a_failed_batch_holds_back_its_partition_only_and_the_run_ends_red(run, library):
     def stage(batch):
-        return ConfigError("no") if batch["batch"] == 2 else {}
+        return ConfigError("no") if batch.batch == 2 else STAGED
 
     ended = run("vpc_dns_hourly", plan=BATCHES, stage=stage, verdict=PartitionsFailed([(KEY, "a batch failed")]))
 
     assert library.verbs().count("stage") == 3
-    assert ended.mapped["stage", BATCHES[1]["label"]] == "failed"
+    assert ended.mapped["stage", BATCHES[1].label] == "failed"
     assert (ended.tasks["publish"], ended.tasks["verdict"], ended.state) == ("success", "failed", "failed")
 
 
 def test_each_newly_failed_partition_is_named_to_the_partition_dag_by_its_key(run):
-    outcome = NOTHING | {"failed": [[KEY, "why"], [OTHER, "why"]], "newly_failed": [KEY, OTHER]}
+    outcome = RunOutcome(failed=[(KEY, "why"), (OTHER, "why")], newly_failed=[KEY, OTHER])
 
     ended = run("vpc_flow_hourly", plan=BATCHES, publish=outcome, verdict=PartitionsFailed([(KEY, "why")]))
 
@@ -115,7 +119,7 @@ def test_each_newly_failed_partition_is_named_to_the_partition_dag_by_its_key(ru
 
 
 def test_a_partition_that_was_failed_before_is_not_started_again(run):
-    ended = run("vpc_flow_hourly", publish=NOTHING | {"failed": [[KEY, "as last hour"]]})
+    ended = run("vpc_flow_hourly", publish=RunOutcome(failed=[(KEY, "as last hour")]))
 
     assert {asset for asset, _, _ in ended.events} == {"vpc_flow"}
 

@@ -125,7 +125,7 @@ def test_odd_keys_are_refused_one_by_one(ledger, s3: Any, bucket, tmp_path):
     done = [run_hour(pipeline, str(kind), kind) for kind in LogType]
     report = run(pipeline)
 
-    assert [one["rows"] for one in done] == [2, 1]
+    assert [one.rows for one in done] == [2, 1]
     refused = rows(pipeline, "quarantine", "reason", "p_source_key")
     assert {row["p_source_key"]: row["reason"] for row in refused} == dict.fromkeys(odd, "key_layout")
     assert not [one for one in report.findings if one.monitor == "failed_monitors"]

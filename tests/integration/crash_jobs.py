@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,12 +60,8 @@ def run_pipeline(pipeline: Pipeline, run_key: str, *, reload: str | None = None,
         batches = pipeline.plan_partition("vpc_dns", reload, run_key=run_key)
     else:
         batches = pipeline.plan("vpc_dns", run_key=run_key)
-    for batch in batches:
-        stage_replay(pipeline, batch) if replay else pipeline.stage(batch)
-    pipeline.audit(run_key)
-    pipeline.publish(run_key)
     try:
-        pipeline.verdict(run_key)
+        pipeline.run(batches, run_key, stage=partial(stage_replay, pipeline) if replay else None)
     except PartitionsFailed as failed:
         print(failed)
 

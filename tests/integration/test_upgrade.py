@@ -85,14 +85,14 @@ def test_an_hourly_run_moves_what_s3_still_has_within_the_look_back(make):
 
     done = run_hour(pipeline, "hour 3")
 
-    assert (done["rows"], done["moved"]) == (3612, 2)
+    assert (done.rows, done.moved) == (3612, 2)
     moved = {(DENIED, "eu-west-1"): 12, (BROKEN, "eu-west-1"): 3604}
     left = {place: count for place, count in BEFORE.items() if place not in ((DENIED, "unknown"), (BROKEN, "unknown"))}
     assert visible(pipeline) == left | moved
     assert_sound(pipeline, DENIED, BROKEN, SOUND)
     assert refused(pipeline)[BROKEN, "eu-west-1", "not_json"] == 600
     again = run_hour(pipeline, "hour 4")
-    assert (again["planned"], again["rows"]) == (0, 0)
+    assert (again.planned, again.rows) == (0, 0)
 
 
 @pytest.mark.parametrize("region", ["unknown", "eu-west-1"])

@@ -51,6 +51,8 @@ def do(deployment: Deployment, verbs: tuple[str, ...], twice: Collection[str] = 
             else:
                 try:
                     said = getattr(pipeline, verb)("run")
+                    if verb == "audit":  # its fingerprint covers paths of files
+                        said = (said.passed, said.failed)
                 except PartitionsFailed as failed:
                     said = failed.failed
         gave.append(said if "plan" not in verb else len(said))
@@ -96,14 +98,14 @@ def test_a_stage_that_ends_after_the_audit_is_audited_before_it_is_published(mak
     deployment = make()
     pipeline = deployment.pipeline()
     batches = pipeline.plan("vpc_dns", run_key="run")
-    assert pipeline.audit("run")["passed"] == []
+    assert pipeline.audit("run").passed == []
     for batch in batches:
         pipeline.stage(batch)
 
     gave = pipeline.publish("run")
 
-    assert gave["published"] == [partition_key()]
-    assert [key for key, _ in gave["failed"]] == [partition_key(FAILED)]
+    assert gave.published == [partition_key()]
+    assert [key for key, _ in gave.failed] == [partition_key(FAILED)]
 
 
 def test_a_publish_that_crashed_before_it_told_which_partitions_failed_tells_it_when_repeated(make, monkeypatch):
@@ -118,5 +120,5 @@ def test_a_publish_that_crashed_before_it_told_which_partitions_failed_tells_it_
             with pytest.raises(InterruptedError):
                 pipeline.publish("run")
 
-    assert pipeline.publish("run")["newly_failed"] == [partition_key(FAILED)]
-    assert pipeline.publish("run")["newly_failed"] == [partition_key(FAILED)]
+    assert pipeline.publish("run").newly_failed == [partition_key(FAILED)]
+    assert pipeline.publish("run").newly_failed == [partition_key(FAILED)]

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from vpclogs.cli.listings import listing_notes, nothing_new
-from vpclogs.cli.progress import progress
+from vpclogs.cli.progress import run_here
 from vpclogs.cli.ranges import add_range, wanted
-from vpclogs.cli.terminal import Subparsers, error_lines, many, say, size_text
-from vpclogs.errors import VpcLogsError
+from vpclogs.cli.terminal import Subparsers, many, say
 
 if TYPE_CHECKING:
-    from vpclogs.ledger import Ledger
     from vpclogs.planning import Survey
 
-__all__ = ["register", "stage_all"]
+__all__ = ["register"]
 
 
 def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -55,41 +52,16 @@ def run(arguments: argparse.Namespace) -> int:
     for line in listing_notes(found, settings):
         say(line)
     try:
-        stage_all(pipeline.ledger, batches, run_key, pipeline.stage)
+        done = run_here(pipeline, batches, run_key)
     except KeyboardInterrupt:
-        say("", "stopped: nothing of this load is published; the same command starts again where the tables are")
+        say("", "stopped: what was not published yet is not; the same command starts again where the tables are")
         raise
-    pipeline.audit(run_key)
-    published = pipeline.publish(run_key)
-    if published["changed"]:
-        say(f"published {many(len(published['changed']), 'partition')}")
-    done = pipeline.verdict(run_key)
-    if done["objects"]:
-        say(f"loaded {many(done['objects'], 'object')}: {many(done['rows'], 'row')}, {done['quarantined']} quarantined")
-    elif done["planned"]:
+    if done.objects:
+        say(f"loaded {many(done.objects, 'object')}: {many(done.rows, 'row')}, {done.quarantined} quarantined")
+    elif done.planned:
         say("loaded nothing: other runs published these objects meanwhile, or they are not to be had any more")
     else:
         say(nothing_new(found, settings, arguments))
-    if done["moved"]:
-        say(f"{many(done['moved'], 'object')} moved to the partition of the region that the records name")
+    if done.moved:
+        say(f"{many(done.moved, 'object')} moved to the partition of the region that the records name")
     return 0
-
-
-def stage_all(
-    ledger: Ledger, batches: Sequence[dict[str, Any]], run_key: str, stage: Callable[..., dict[str, Any]]
-) -> None:
-    """Stage the batches of a run one after another, showing progress."""
-    objects = ledger.manifests.latest(run_key).objects
-    if not objects:
-        return
-    size = size_text(sum(item.size for item in objects))
-    say(f"{many(len(objects), 'object')} to load, {size}, {many(len(batches), 'batch', 'batches')}")
-    with progress(len(objects)) as advance:
-        for batch in batches:
-            try:
-                done = stage(batch, progress=advance)
-            except (VpcLogsError, OSError) as error:
-                # The partitions of this batch fail their audit; those of the others continue.
-                advance.complain(*error_lines(error, batch["label"]))
-                continue
-            advance.batch(batch["label"], done)

@@ -98,7 +98,7 @@ def _tell(run: DagRun) -> bool:
 
 def reload_here(pipeline: Pipeline, partitions: Sequence[Partition], *, command: str) -> int:
     """Reload the partitions one after another in this process; return the number of failed ones."""
-    from vpclogs.cli.load import stage_all
+    from vpclogs.cli.progress import run_here
 
     failed = 0
     for number, partition in enumerate(partitions, start=1):
@@ -106,10 +106,7 @@ def reload_here(pipeline: Pipeline, partitions: Sequence[Partition], *, command:
         run_key = f"vpclogs {command}/{partition.key}/{pipeline.clock():%Y-%m-%dT%H:%M:%SZ}/{uuid4().hex[:6]}"
         try:
             batches = pipeline.plan_partition(partition.log_type, partition.key, run_key=run_key)
-            stage_all(pipeline.ledger, batches, run_key, pipeline.stage)
-            pipeline.audit(run_key)
-            pipeline.publish(run_key)
-            pipeline.verdict(run_key)
+            run_here(pipeline, batches, run_key)
         except VpcLogsError as error:
             complain(*error.lines)
             failed += 1

@@ -98,18 +98,15 @@ def _plan_reloads(pipeline: Pipeline, partitions: Sequence[Partition]) -> Backfi
 
 def _replay(pipeline: Pipeline, log_type: LogType, reason: str | None, only: Partition | None) -> int:
     """Replay the quarantine. Return 1 if it failed."""
-    from vpclogs.cli.load import stage_all
+    from vpclogs.cli.progress import run_here
     from vpclogs.replaying import plan_replay, stage_replay
 
     run_key = f"vpclogs replay/{pipeline.clock():%Y-%m-%dT%H:%M:%SZ}/{uuid4().hex[:6]}"
     batches = plan_replay(pipeline, log_type, run_key=run_key, reason=reason, partition=only)
-    stage_all(pipeline.ledger, batches, run_key, partial(stage_replay, pipeline))
-    pipeline.audit(run_key)
-    pipeline.publish(run_key)
     try:
-        done = pipeline.verdict(run_key)
+        done = run_here(pipeline, batches, run_key, stage=partial(stage_replay, pipeline))
     except VpcLogsError as error:
         complain(*error.lines)
         return 1
-    say(f"{many(done['rows'], 'record')} moved from the quarantine to {log_type}")
+    say(f"{many(done.rows, 'record')} moved from the quarantine to {log_type}")
     return 0

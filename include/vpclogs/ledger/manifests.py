@@ -19,6 +19,7 @@ from vpclogs.listed_days import Listed
 from vpclogs.manifests import ListingFailure, Manifest, Mode, manifest_hash
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
+from vpclogs.runs import AuditDecision, RunOutcome
 from vpclogs.unread import UnreadFolders
 
 __all__ = ["ManifestBook"]
@@ -137,23 +138,25 @@ class ManifestBook:
         with self._database.read() as connection:
             return {number: msgspec.convert(result, BatchResult) for number, result in connection.execute(query)}
 
-    def keep_audit(self, manifest: int, audit: Mapping[str, Any]) -> None:
+    def keep_audit(self, manifest: int, audit: AuditDecision) -> None:
         """Record which partitions passed and which failed."""
-        self._update(manifest, audit=dict(audit))
+        self._update(manifest, audit=msgspec.to_builtins(audit))
 
-    def audit(self, manifest: int) -> dict[str, Any] | None:
+    def audit(self, manifest: int) -> AuditDecision | None:
         """Return the audit decision, or None before the audit."""
         with self._database.read() as connection:
-            return connection.scalar(select(manifests.c.audit).where(manifests.c.id == manifest))
+            kept = connection.scalar(select(manifests.c.audit).where(manifests.c.id == manifest))
+        return None if kept is None else msgspec.convert(kept, AuditDecision)
 
-    def keep_outcome(self, manifest: int, outcome: Mapping[str, Any]) -> None:
+    def keep_outcome(self, manifest: int, outcome: RunOutcome) -> None:
         """Record the outcome of publishing."""
-        self._update(manifest, outcome=dict(outcome))
+        self._update(manifest, outcome=msgspec.to_builtins(outcome))
 
-    def outcome(self, manifest: int) -> dict[str, Any] | None:
+    def outcome(self, manifest: int) -> RunOutcome | None:
         """Return the outcome of publishing, or None before it."""
         with self._database.read() as connection:
-            return connection.scalar(select(manifests.c.outcome).where(manifests.c.id == manifest))
+            kept = connection.scalar(select(manifests.c.outcome).where(manifests.c.id == manifest))
+        return None if kept is None else msgspec.convert(kept, RunOutcome)
 
     def _update(self, manifest: int, **values: Any) -> None:
         with self._database.write() as connection:

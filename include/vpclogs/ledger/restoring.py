@@ -25,6 +25,7 @@ from vpclogs.ledger.tables import intents, manifests, objects, partitions
 from vpclogs.manifests import Mode
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
+from vpclogs.runs import RunOutcome
 
 __all__ = ["Changes", "Restoration"]
 
@@ -211,7 +212,7 @@ class Restoration:
             "bytes": 0,
             "batches": 0,
             "listing_failures": [],
-            "outcome": {"published": [], "failed": [], "newly_failed": []},
+            "outcome": msgspec.to_builtins(RunOutcome()),
         }
         key = connection.execute(insert(manifests).values(row)).inserted_primary_key
         assert key is not None  # noqa: S101 - an insert of one row has a key

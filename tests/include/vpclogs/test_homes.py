@@ -67,7 +67,7 @@ def test_an_object_planned_without_a_region_goes_where_its_records_say(pipeline,
 
     done = finish(pipeline, "hour", batches)
 
-    assert (done["rows"], placed(pipeline)) == (12, {WEST: 12})
+    assert (done.rows, placed(pipeline)) == (12, {WEST: 12})
     assert_counted(pipeline)
     (status,) = pipeline.ledger.partitions.status(LogType.VPC_DNS)
     assert (status.partition.region, status.state, status.certificate.complete) == (WEST, "published", True)
@@ -126,7 +126,7 @@ def test_objects_go_where_they_say_and_contradictions_are_findings(pipeline, buc
     (found,) = pipeline.ledger.partitions.findings(Partition.parse(key(EAST), "vpc_dns"))
     assert (found.check, found.severity) == ("contradicting_regions", "warning")
     assert "vpc-c26c48ba" in found.message
-    assert run_hour(pipeline, "hour 3")["planned"] == 0
+    assert run_hour(pipeline, "hour 3").planned == 0
     for region in (EAST, WEST, EAST):
         reload(pipeline, key(region), f"reload {region}")
         assert placed(pipeline) == {WEST: 2, EAST: 3}
@@ -172,7 +172,7 @@ def test_a_flow_record_of_another_region_than_its_key_is_quarantined(pipeline, b
 
     done = run_hour(pipeline, "hour", LogType.VPC_FLOW)
 
-    assert (done["rows"], done["quarantined"]) == (201, 1)
+    assert (done.rows, done.quarantined) == (201, 1)
     assert placed(pipeline, "vpc_flow") == {WEST: 201}
     assert refused(pipeline) == {(WEST, "foreign_region"): 1}
     assert_counted(pipeline, LogType.VPC_FLOW)
@@ -187,10 +187,10 @@ def test_objects_without_a_good_record_move_once_their_vpc_is_known(pipeline, bu
 
     done = run_hour(pipeline, "hour 2")
 
-    assert (done["objects"], done["moved"]) == (3, 2)
+    assert (done.objects, done.moved) == (3, 2)
     assert refused(pipeline) == {(WEST, "not_json"): 2, (WEST, "not_gzip"): 1}
     assert_counted(pipeline)
-    assert run_hour(pipeline, "hour 3")["planned"] == 0
+    assert run_hour(pipeline, "hour 3").planned == 0
 
 
 def narrow(pipeline: Pipeline, regions: RegionFilter) -> Pipeline:
@@ -209,7 +209,7 @@ def test_objects_of_a_region_that_the_source_leaves_out_are_not_loaded(pipeline,
     assert placed(pipeline) == {EAST: 1}
     assert refused(pipeline) == {}
     assert_counted(pipeline)
-    assert run_hour(pipeline, "hour 2")["planned"] == 0
+    assert run_hour(pipeline, "hour 2").planned == 0
     narrow(pipeline, RegionFilter())
     run_hour(pipeline, "hour 3")
     assert placed(pipeline) == {EAST: 1, WEST: 3}
@@ -224,7 +224,7 @@ def test_a_reload_without_a_known_region_names_what_it_brought_and_where(pipelin
 
     done = reload(pipeline, key(WEST), "reload")
 
-    assert (done["rows"], placed(pipeline)) == (3, {WEST: 3})
+    assert (done.rows, placed(pipeline)) == (3, {WEST: 3})
     with pytest.raises(VpcLogsError, match="S3 has no object of this partition"):
         reload(pipeline, key(EAST), "elsewhere")
     assert_counted(pipeline)
@@ -236,11 +236,11 @@ def test_counts_are_those_of_the_commit_when_another_run_was_faster(pipeline, tm
     put_lines(s3, bucket, dns_key("2105"), [event(srcport="1")] * 2)
     for batch in slow:
         pipeline.stage(batch)
-    assert run_hour(make_pipeline(tmp_path, bucket, s3), "fast")["rows"] == 5
+    assert run_hour(make_pipeline(tmp_path, bucket, s3), "fast").rows == 5
 
     done = finish(pipeline, "slow", [])
 
-    assert (done["planned"], done["objects"], done["rows"], done["partitions"]) == (1, 0, 0, 0)
+    assert (done.planned, done.objects, done.rows, done.partitions) == (1, 0, 0, 0)
     assert placed(pipeline) == {WEST: 5}
 
 
@@ -256,7 +256,7 @@ def test_a_replay_moves_no_record_under_another_region(pipeline, tmp_path, bucke
         stage_replay(pipeline, batch)
     done = finish(pipeline, "replay", [])
 
-    assert (done["rows"], placed(pipeline)) == (1, {WEST: 2})
+    assert (done.rows, placed(pipeline)) == (1, {WEST: 2})
     assert [held.kept.total() for held in survey_quarantine(pipeline, LogType.VPC_DNS)] == [1]
     assert_counted(pipeline)
 

@@ -19,6 +19,7 @@ from tests.factories import row_ids
 from vpclogs.errors import PartitionsFailed, VpcLogsError
 from vpclogs.partitions import LogType, Partition
 from vpclogs.pipeline import Pipeline
+from vpclogs.runs import RunCounts
 from vpclogs.settings import Settings
 
 DAYS = (date(2022, 10, 6), date(2022, 10, 7))
@@ -72,13 +73,9 @@ def event(**changes: Any) -> bytes:
     return json.dumps(json.loads(SEED_EVENT) | changes).encode()
 
 
-def run(pipeline: Pipeline, run_key: str, log_type: LogType = LogType.VPC_DNS) -> dict[str, Any]:
+def run(pipeline: Pipeline, run_key: str, log_type: LogType = LogType.VPC_DNS) -> RunCounts:
     """One hourly run, as the DAG does it."""
-    for batch in pipeline.plan(log_type, run_key=run_key):
-        pipeline.stage(batch)
-    pipeline.audit(run_key)
-    pipeline.publish(run_key)
-    return pipeline.verdict(run_key)
+    return pipeline.run(pipeline.plan(log_type, run_key=run_key), run_key)
 
 
 def count(pipeline: Pipeline, table: str) -> int:
@@ -100,14 +97,14 @@ def test_every_record_of_the_sample_is_in_exactly_one_place(make_pipeline, bucke
     totals = truth.totals(log_type)
     assert count(pipeline, log_type) == totals.good
     assert Counter(row["reason"] for row in quarantine(pipeline)) == truth.reasons(log_type)
-    assert done == {
-        "planned": totals.objects,
-        "moved": 0,
-        "partitions": len(truth.partitions(log_type)),
-        "objects": totals.objects,
-        "rows": totals.good,
-        "quarantined": totals.quarantine_rows,
-    }
+    assert done == RunCounts(
+        planned=totals.objects,
+        moved=0,
+        partitions=len(truth.partitions(log_type)),
+        objects=totals.objects,
+        rows=totals.good,
+        quarantined=totals.quarantine_rows,
+    )
     for status in pipeline.ledger.partitions.status(log_type):
         wanted = truth.totals(log_type, partition=status.partition.key)
         certificate = status.certificate
@@ -126,11 +123,11 @@ def test_running_again_changes_nothing_and_late_objects_load_once(make_pipeline,
     early, pipeline = sample.write(s3, bucket), make_pipeline()
     run(pipeline, "hour 1")
 
-    assert run(pipeline, "hour 1")["objects"] == 0
+    assert run(pipeline, "hour 1").objects == 0
     assert count(pipeline, "vpc_dns") == early.totals(DNS).good
 
     late = sample.write(s3, bucket, late=True)
-    assert run(pipeline, "hour 2")["objects"] == late.totals(DNS).objects > 0
+    assert run(pipeline, "hour 2").objects == late.totals(DNS).objects > 0
     run(pipeline, "hour 3")
     assert count(pipeline, "vpc_dns") == early.totals(DNS).good + late.totals(DNS).good
 
@@ -252,13 +249,9 @@ def test_a_decompression_bomb_is_refused_whole(make_pipeline, bucket, s3):
     assert (row["reason"], row["p_source_key"]) == ("object_too_large", dns_key("2140"))
 
 
-def reload(pipeline: Pipeline, key: str, run_key: str) -> dict[str, Any]:
+def reload(pipeline: Pipeline, key: str, run_key: str) -> RunCounts:
     """One run of the partition DAG."""
-    for batch in pipeline.plan_partition("vpc_dns", key, run_key=run_key):
-        pipeline.stage(batch)
-    pipeline.audit(run_key)
-    pipeline.publish(run_key)
-    return pipeline.verdict(run_key)
+    return pipeline.run(pipeline.plan_partition("vpc_dns", key, run_key=run_key), run_key)
 
 
 def test_an_object_deleted_before_it_was_loaded_is_gone_not_pending(make_pipeline, bucket, s3):
@@ -288,7 +281,7 @@ def test_a_reload_of_one_partition_leaves_the_same_rows(make_pipeline, bucket, s
     )
     key = pipeline.ledger.partitions.status(LogType.VPC_DNS)[0].partition.key
 
-    assert reload(pipeline, key, "reload")["partitions"] == 1
+    assert reload(pipeline, key, "reload").partitions == 1
 
     assert row_ids(pipeline.warehouse) == ids
     assert Partition.parse(key, "vpc_dns") in [s.partition for s in pipeline.ledger.partitions.status(LogType.VPC_DNS)]

@@ -88,7 +88,7 @@ def put_more(s3: Any, bucket: str) -> None:
 
 def run_both(pipeline: Pipeline, run_key: str) -> int:
     """One hour of both logs; how many objects they loaded."""
-    return sum(run_hour(pipeline, f"{log_type} {run_key}", log_type)["objects"] for log_type in LogType)
+    return sum(run_hour(pipeline, f"{log_type} {run_key}", log_type).objects for log_type in LogType)
 
 
 def do_rebuild(pipeline: Pipeline, **how: Any) -> Rebuilt:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.include.vpclogs.parsing.flow_fates import V2
-from tests.pipelines import KEY, dns_key, event, finish, flow_key, make_pipeline, put_lines, rows, run_hour
+from tests.pipelines import KEY, dns_key, event, flow_key, make_pipeline, put_lines, rows, run_hour
 from vpclogs.errors import LedgerMismatch
 from vpclogs.ledger import Ledger
 from vpclogs.partitions import LogType, Partition
 from vpclogs.pipeline import Pipeline
 from vpclogs.replaying import count_movable, plan_replay, stage_replay, survey_quarantine
+from vpclogs.runs import RunCounts
 
 DNS = Partition.parse(KEY, LogType.VPC_DNS)
 FLOW = Partition.parse(KEY, LogType.VPC_FLOW)
@@ -22,10 +24,9 @@ LONG = event(query_name="a-name-that-makes-its-line-too-long-for-the-first-load.
 SHORT_LINES = {"max_line_bytes": len(LONG) - 1}
 
 
-def replay(pipeline: Pipeline, run_key: str, log_type: LogType = LogType.VPC_DNS, **what: Any) -> dict[str, Any]:
-    for batch in plan_replay(pipeline, log_type, run_key=run_key, **what):
-        stage_replay(pipeline, batch)
-    return finish(pipeline, run_key, [])
+def replay(pipeline: Pipeline, run_key: str, log_type: LogType = LogType.VPC_DNS, **how: Any) -> RunCounts:
+    batches = plan_replay(pipeline, log_type, run_key=run_key, **how)
+    return pipeline.run(batches, run_key, stage=partial(stage_replay, pipeline))
 
 
 def certificate(pipeline: Pipeline, log_type: LogType = LogType.VPC_DNS) -> tuple[int, int, bool]:
@@ -39,8 +40,8 @@ def test_after_a_fix_what_parses_moves_once_with_its_line_and_the_rest_stays(tmp
     fixed = make_pipeline(tmp_path, bucket, s3)
     assert certificate(fixed) == (1, 3, True)
 
-    assert replay(fixed, "replay")["rows"] == 2
-    assert replay(fixed, "replay")["rows"] == 0
+    assert replay(fixed, "replay").rows == 2
+    assert replay(fixed, "replay").rows == 0
 
     lines = ("p_source_line", "p_source_label", "p_source_key", "p_account", "p_region")
     assert [[row[name] for name in lines] for row in rows(fixed, "vpc_dns", *lines)] == [
@@ -50,7 +51,7 @@ def test_after_a_fix_what_parses_moves_once_with_its_line_and_the_rest_stays(tmp
         (3, "not_json")
     ]
     assert certificate(fixed) == (3, 1, True)
-    assert run_hour(fixed, "next hour")["objects"] == 0
+    assert run_hour(fixed, "next hour").objects == 0
 
 
 def test_a_replay_with_a_ledger_in_postgresql_moves_each_record_once(tmp_path: Path, bucket, s3, postgres):
@@ -59,7 +60,7 @@ def test_a_replay_with_a_ledger_in_postgresql_moves_each_record_once(tmp_path: P
     run_hour(make_pipeline(tmp_path, bucket, s3, ledger=ledger, **SHORT_LINES), "hour")
     fixed = make_pipeline(tmp_path, bucket, s3, ledger=ledger)
 
-    assert [replay(fixed, "replay")["rows"], replay(fixed, "again")["rows"]] == [2, 0]
+    assert [replay(fixed, "replay").rows, replay(fixed, "again").rows] == [2, 0]
 
     assert len(rows(fixed, "vpc_dns")) == 3
     assert certificate(fixed) == (3, 1, True)
@@ -123,8 +124,8 @@ def test_one_reason_or_one_partition_can_be_replayed_alone(tmp_path: Path, bucke
     run_hour(make_pipeline(tmp_path, bucket, s3, **SHORT_LINES), "hour")
     pipeline = make_pipeline(tmp_path, bucket, s3)
 
-    assert replay(pipeline, "1", reason="not_json")["rows"] == 0
-    assert replay(pipeline, "2", reason="line_too_long", partition=DNS)["rows"] == 1
+    assert replay(pipeline, "1", reason="not_json").rows == 0
+    assert replay(pipeline, "2", reason="line_too_long", partition=DNS).rows == 1
 
     assert {row["p_account"] for row in rows(pipeline, "quarantine", "p_account")} == {"123456789012", "222222222222"}
     assert [

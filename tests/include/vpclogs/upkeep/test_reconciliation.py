@@ -243,6 +243,6 @@ def test_late_objects_in_a_real_bucket_are_found_reloaded_and_certified(tmp_path
     reload(pipeline, first.reload[0], "reload")
     second = reconciliation.reconcile(pipeline, PARTITION.log_type, run_key="2")
 
-    assert (hour["objects"], first.reload, first.announce) == (0, [KEY], [])
+    assert (hour.objects, first.reload, first.announce) == (0, [KEY], [])
     assert (second.reload, second.announce, second.mismatched) == ([], [KEY], [])
     assert pipeline.ledger.certificates.get(PARTITION).listed == 2
