@@ -11,7 +11,7 @@ SBOM ?= var/sbom.json
 # Nothing is written to the home folder, and no Airflow but this one is meant.
 export AIRFLOW_HOME := $(CURDIR)/var/airflow
 
-.PHONY: help setup demo demo-put demo-down test test-all lint lock sbom bench
+.PHONY: help setup demo demo-put demo-down test test-unit test-all lint docs lock sbom bench
 
 help: ## show this list
 	@printf 'vpclogs: VPC DNS and flow logs from S3 to an audited Iceberg table, in your own Airflow\n\n'
@@ -33,6 +33,9 @@ demo-down: setup ## stop what the demo started; `rm -r var/demo` forgets its dat
 test: setup ## the tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(TESTS)
 
+test-unit: setup ## the tests that start no server (under a minute)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m unit $(TESTS)
+
 test-all: setup var/readers/venv ## the tests, with the long ones
 	@$(BIN)/python -m pytest -m '' $(TESTS)
 
@@ -41,6 +44,9 @@ lint: setup ## style and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy --package demo
+
+docs: setup ## update the generated parts of docs/
+	@$(BIN)/python -m tools.docs
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --generate-hashes --only-binary :all:
 

@@ -21,6 +21,25 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.airflow_home"]
 
 _bucket_numbers = itertools.count()
+_SERVERS = {"seaweed", "postgres", "airflow_database", "server"}
+_FOLDERS_WITH_SERVERS = ("tests/demo/", "tests/deploy/", "tests/hostile/", "tests/integration/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start servers or processes as ``server``, and the others that are not slow as ``unit``."""
+    for item in items:
+        if _starts_server(item):
+            item.add_marker("server")
+        elif item.get_closest_marker("server") is None and item.get_closest_marker("slow") is None:
+            item.add_marker("unit")
+
+
+def _starts_server(item: pytest.Item) -> bool:
+    if item.nodeid.startswith(_FOLDERS_WITH_SERVERS) or _SERVERS.intersection(getattr(item, "fixturenames", ())):
+        return True
+    # fixtures that ask for a server by the name in their parameter
+    values = getattr(item, "callspec", None)
+    return values is not None and any("postgres" in str(value).lower() for value in values.params.values())
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from demo.options import Options
 from demo.stack import Stack
 from tests.environment import ZONE
 
+pytestmark = pytest.mark.server
+
 PRINT = "import json, os, tests.conftest; print(json.dumps(dict(os.environ)))"
 HOSTILE = {
     "AWS_ACCESS_KEY_ID": "leaked",

@@ -19,6 +19,8 @@ from vpclogs.clients import client_for
 from vpclogs.errors import ConfigError, S3Denied
 from vpclogs.sources import Source
 
+pytestmark = pytest.mark.server
+
 ROLE = "arn:aws:iam::111111111111:role/log-reader"
 
 

@@ -16,6 +16,8 @@ from tests.forking import Forker
 from vpclogs.partitions import Partition
 from vpclogs.warehouse import QUARANTINE, Warehouse
 
+pytestmark = pytest.mark.server
+
 _numbers = itertools.count()
 
 Place = tuple[str, dict[str, str]]

@@ -10,6 +10,8 @@ import pytest
 
 from tests.include.vpclogs.cli.conftest import COMMAND, Deployment
 
+pytestmark = pytest.mark.server
+
 HEAVY = (
     "airflow",
     "boto3",

@@ -18,6 +18,8 @@ from tests.include.vpclogs.cli.conftest import Deployment
 from vpclogs.cli.records import Output, Report
 from vpclogs.parsing import ObjectEnd, ObjectState, Parsed, Refused
 
+pytestmark = pytest.mark.server
+
 SEED_EVENT = (
     b'{"version":"1.100000","account_id":"0123456789012","region":"us-west-2","vpc_id":"vpc-c26c48ba",'
     b'"query_timestamp":"2022-10-07T21:39:49Z","query_name":"ec2messages.us-west-2.amazonaws.com.",'

@@ -14,6 +14,8 @@ import pytest
 
 from tests.include.vpclogs.cli.conftest import COMMAND, Deployment
 
+pytestmark = pytest.mark.server
+
 VALUES = """
 SELECT 1 AS n, 2 AS n, 'ü, "x"' AS text, TIMESTAMPTZ '2026-01-14 12:00:00.5+01' AS time, DATE '2026-01-14' AS day,
        [{'Rdata': '10.0.0.1'}] AS answers, MAP {'k': 'v'} AS extra, NULL AS nothing, true AS yes, 'nan'::DOUBLE AS nan,

@@ -11,6 +11,8 @@ from tests.fake_airflow import PASSWORD, FakeAirflow, fake_airflow
 from tests.include.vpclogs.cli.conftest import Deployment
 from tests.pipelines import KEY, dns_key, event, put_lines
 
+pytestmark = pytest.mark.server
+
 OTHER = "222222222222|us-west-2|2022-10-07"
 DAYS = ("--log-type", "vpc_dns", "--from", "2022-10-07", "--to", "2022-10-07")
 LOGIN = {"VPCLOGS_AIRFLOW_USERNAME": "me", "VPCLOGS_AIRFLOW_PASSWORD": PASSWORD}

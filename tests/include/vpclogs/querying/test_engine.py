@@ -18,6 +18,8 @@ from vpclogs.settings import QuerySettings
 if TYPE_CHECKING:
     from demo.seaweed import Seaweed
 
+pytestmark = pytest.mark.server
+
 
 def test_rows_come_back_with_their_types_and_times_in_utc(catalog: Catalog, engine: Open) -> None:
     with engine(make_table(catalog)) as connection:

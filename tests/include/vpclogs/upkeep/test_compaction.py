@@ -291,7 +291,11 @@ def ids_in_files(deployment: Deployment, table: str) -> list[int | None]:
 
 
 @pytest.mark.parametrize(
-    "commits", [60, pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)], id="2,000")]
+    "commits",
+    [
+        pytest.param(60, marks=pytest.mark.server, id="60"),
+        pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)], id="2,000"),
+    ],
 )
 def test_a_table_of_many_commits_over_30_partitions_has_few_files_and_the_same_rows(tmp_path, commits):
     deployment = Deployment(tmp_path, now=LATER + timedelta(days=30))

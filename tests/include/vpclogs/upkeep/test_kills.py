@@ -15,6 +15,8 @@ from tests.include.vpclogs.upkeep.deployments import Deployment, partition_of
 from vpclogs.upkeep.steps import STEPS, run_step
 from vpclogs.warehouse import QUARANTINE, Warehouse
 
+pytestmark = pytest.mark.server
+
 JOBS = "tests.include.vpclogs.upkeep.upkeep_jobs"
 LATER = datetime.now(UTC) + timedelta(days=60)
 KEPT = (LATER.date() - partition_of(1).day).days

@@ -1,26 +1,37 @@
-"""The generated parts of docs/schemas.md, from the field tables and reason codes.
+"""The generated parts of the reference pages: checks, monitors, DAGs, schemas and reason codes.
 
-``python -m vpclogs.schemas.reference docs/schemas.md`` updates the page.
+``make docs`` updates the pages. Each part is in its page between ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations
 
+import ast
 import re
-import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 
+from vpclogs.audits.audit import CHECKS
+from vpclogs.audits.check import Check
+from vpclogs.audits.thresholds import AuditThresholds
+from vpclogs.monitors.catalogue import MONITORS
+from vpclogs.monitors.monitor import Monitor
+from vpclogs.monitors.settings import MonitorSettings
 from vpclogs.partitions import LogType
 from vpclogs.reasons import REASONS, Scope
 from vpclogs.schemas import schema_for
 from vpclogs.schemas.model import TIMESTAMP, Field, Indicator
 from vpclogs.schemas.tables import LINEAGE, QUARANTINE_FIELDS
 
-__all__ = ["with_reference"]
+__all__ = ["PAGES", "updated"]
 
-_PART = re.compile(r"(<!-- made from the code: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+ROOT: Final = Path(__file__).parents[1]
+PAGES: Final = ("dags", "quality", "schemas")
+"""The pages in docs/ that have generated parts."""
+
+_PART: Final = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 _DERIVED = {
     "p_event_time": "When it happened: `query_timestamp` of a DNS query, `start` of a flow.",
@@ -32,9 +43,52 @@ _DERIVED = {
 }
 
 
-def with_reference(page: str) -> str:
-    """Return the page with its generated parts replaced."""
+def updated(page: str) -> str:
+    """Return the text of a page with its generated parts replaced.
+
+    Raises:
+        KeyError: the page names a part that does not exist.
+    """
     return _PART.sub(lambda part: f"{part[1]}\n{_PARTS[part[2]]()}\n\n{part[3]}", page)
+
+
+def _dags() -> str:
+    """Return a section per DAG file, with the documentation that Airflow shows."""
+    return "\n\n".join(_dag(file) for file in sorted((ROOT / "dags").glob("*.py")))
+
+
+def _dag(file: Path) -> str:
+    docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    title, _, text = docstring.partition("\n")
+    return f"### {file.stem}: {title.removeprefix('### ')}\n{text}"
+
+
+def _checks() -> str:
+    rows = [[f"[`{one.name}`](#{one.name})", one.severity, _thresholds(one) or "none"] for one in CHECKS]
+    table = _table(["check", "severity", "thresholds"], rows)
+    return "\n\n".join(
+        [table, *(_section(one, "Expected", one.expects, "Thresholds", _thresholds(one)) for one in CHECKS)]
+    )
+
+
+def _monitors() -> str:
+    rows = [[f"[`{one.name}`](#{one.name})", one.severity, _settings(one) or "none"] for one in MONITORS]
+    sections = (_section(one, "Finds", one.finds, "Settings", _settings(one)) for one in MONITORS)
+    return "\n\n".join([_table(["monitor", "severity", "settings"], rows), *sections])
+
+
+def _section(one: Check | Monitor, label: str, text: str, limits: str, values: str) -> str:
+    lines = [f"- **{label}:** {text}", f"- **Why:** {one.why}", f"- **At 3 a.m.:** {one.action}"]
+    lines += [f"- **Severity:** {one.severity}", *([f"- **{limits}:** {values}"] if values else [])]
+    return f"### {one.name}\n\n" + "\n".join(lines)
+
+
+def _thresholds(check: Check) -> str:
+    return ", ".join(f"`{name}` {AuditThresholds.model_fields[name].default}" for name in check.threshold)
+
+
+def _settings(monitor: Monitor) -> str:
+    return ", ".join(f"`{name}` {MonitorSettings.model_fields[name].default}" for name in monitor.threshold)
 
 
 def _dns() -> str:
@@ -117,9 +171,19 @@ def _table(header: list[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-_PARTS = {"vpc_dns": _dns, "vpc_flow": _flow, "added": _added, "quarantine": _quarantine, "reasons": _reasons}
+_PARTS: Final[dict[str, Callable[[], str]]] = {
+    "added": _added,
+    "checks": _checks,
+    "dags": _dags,
+    "monitors": _monitors,
+    "quarantine": _quarantine,
+    "reasons": _reasons,
+    "vpc_dns": _dns,
+    "vpc_flow": _flow,
+}
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    path.write_text(with_reference(path.read_text(encoding="utf-8")), encoding="utf-8")
+    for name in PAGES:
+        path = ROOT / "docs" / f"{name}.md"
+        path.write_text(updated(path.read_text(encoding="utf-8")), encoding="utf-8")
