@@ -39,11 +39,12 @@ test-unit: setup ## the tests that start no server (under a minute)
 test-all: setup var/readers/venv ## the tests, with the long ones
 	@$(BIN)/python -m pytest -m '' $(TESTS)
 
-lint: setup ## style and types
+lint: setup ## style, types and the layers of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/mypy --package demo
+	@$(BIN)/lint-imports
 
 docs: setup ## update the generated parts of docs/
 	@$(BIN)/python -m tools.docs

@@ -20,12 +20,12 @@ from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, EqualTo
 from pyiceberg.manifest import _manifest_cache
 
 from tests.factories import freeze, make_object, stage_objects
+from vpclogs.config.settings import Settings
 from vpclogs.ledger import Ledger
+from vpclogs.maintenance.compaction import compact
 from vpclogs.partitions import LogType, Partition
-from vpclogs.publishing import Publisher
-from vpclogs.settings import Settings
-from vpclogs.upkeep.compaction import compact
-from vpclogs.warehouse import Warehouse
+from vpclogs.publishing.publisher import Publisher
+from vpclogs.warehouse.tables import Warehouse
 
 FOLDER = Path("var/bench/publishing")
 ACCOUNT, REGION = "123456789012", "us-west-2"

@@ -13,8 +13,8 @@ from demo.counts import Counts
 from demo.options import REPOSITORY, DemoError
 from demo.sample import DNS, FLOW
 from demo.stack import Stack
+from vpclogs.config.settings import load_settings
 from vpclogs.ledger import Ledger
-from vpclogs.settings import load_settings
 
 __all__ = ["check", "check_alerts", "show_alerts", "show_next_steps", "show_queries"]
 

@@ -13,17 +13,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyiceberg.io.pyarrow import parquet_file_to_data_file
 
-from vpclogs.batch_results import BatchResult, ObjectOutcome
 from vpclogs.ledger import Ledger
-from vpclogs.lineage import quarantine_rows, with_lineage
 from vpclogs.manifests import Manifest, Mode
 from vpclogs.objects import LogObject
-from vpclogs.parquet import ParquetFile
 from vpclogs.parsing.model import Refused
 from vpclogs.partitions import LogType, Partition
 from vpclogs.schemas import schema_for
-from vpclogs.table_columns import FIELD_ID
-from vpclogs.warehouse import QUARANTINE, Warehouse, table_schema
+from vpclogs.staged import BatchResult, ObjectOutcome
+from vpclogs.staging.lineage import quarantine_rows, with_lineage
+from vpclogs.warehouse.columns import FIELD_ID
+from vpclogs.warehouse.parquet import ParquetFile
+from vpclogs.warehouse.tables import QUARANTINE, Warehouse, table_schema
 
 NOW = datetime(2022, 10, 8, 12, tzinfo=UTC)
 DAY = date(2022, 10, 7)

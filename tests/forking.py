@@ -29,7 +29,7 @@ _IMPORTS += (
     "demo.seaweed",
     "tests.factories",
     "vpclogs.pipeline",
-    "vpclogs.parsing.dns",
+    "vpclogs.parsing.dns.parser",
     "tests.integration.crash_jobs",
 )
 

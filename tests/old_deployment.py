@@ -9,8 +9,8 @@ from pathlib import Path
 
 from demo.seaweed import Seaweed
 from tests.fixtures.deployment_a3d8d14.make import LAKE, LOGS, settings
+from vpclogs.config.settings import Settings
 from vpclogs.pipeline import Pipeline
-from vpclogs.settings import Settings
 
 __all__ = ["EVENING", "unpack"]
 

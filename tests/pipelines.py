@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from vpclogs.config.settings import Settings
 from vpclogs.partitions import LogType
 from vpclogs.pipeline import Pipeline
 from vpclogs.runs import BatchRef, RunCounts
-from vpclogs.settings import Settings
 
 EVENING = datetime(2022, 10, 7, 23, tzinfo=UTC)
 KEY = "123456789012|us-west-2|2022-10-07"

@@ -19,15 +19,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from sqlalchemy import bindparam, insert, update
 
+from vpclogs.config.settings import Settings
+from vpclogs.findings import MonitorFinding
 from vpclogs.ledger import Ledger
 from vpclogs.ledger.tables import manifests, objects, partitions
 from vpclogs.manifests import ListingFailure
-from vpclogs.monitors.finding import MonitorFinding
-from vpclogs.monitors.reading import read_scene
+from vpclogs.monitors.reading import read_snapshot
 from vpclogs.monitors.running import Report, look
 from vpclogs.objects import object_identity
 from vpclogs.partitions import LogType
-from vpclogs.settings import Settings
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday. Clocks change in New York on the 8th, in Berlin on the 29th."""
@@ -213,7 +213,7 @@ class Watched:
     def at(self, now: datetime) -> Report:
         """What the monitors find at a time. Times may only go forward."""
         self.live_until(now)
-        return look(read_scene(self.ledger, self.settings, now=now))
+        return look(read_snapshot(self.ledger, self.settings, now=now))
 
     def live_until(self, now: datetime) -> None:
         """Do the hourly runs up to a time. A run lists at the full hour and publishes when its objects are loaded."""

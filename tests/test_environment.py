@@ -61,7 +61,7 @@ def test_the_shells_variables_do_not_reach_the_tests(hostile: dict[str, str], re
 
 
 def test_the_suite_passes_in_a_shell_that_has_sourced_the_demo(hostile: dict[str, str], repository: Path) -> None:
-    tests = ["tests/plugins/vpclogs_airflow/test_defaults.py", "tests/include/vpclogs/test_clients.py"]
+    tests = ["tests/plugins/vpclogs_airflow/test_defaults.py", "tests/include/vpclogs/s3/test_clients.py"]
 
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],

@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from vpclogs.audits.audit import CHECKS
 from vpclogs.audits.check import Check
-from vpclogs.audits.thresholds import AuditThresholds
+from vpclogs.config.audit_thresholds import AuditThresholds
+from vpclogs.config.monitor_settings import MonitorSettings
 from vpclogs.monitors.catalogue import MONITORS
 from vpclogs.monitors.monitor import Monitor
-from vpclogs.monitors.settings import MonitorSettings
 from vpclogs.partitions import LogType
 from vpclogs.reasons import REASONS, Scope
 from vpclogs.schemas import schema_for

@@ -8,16 +8,16 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from vpclogs.config.settings import Settings
+from vpclogs.config.sources import Source
 from vpclogs.ledger import Ledger
-from vpclogs.settings import Settings
-from vpclogs.sources import Source
 
 # Each task of a run is a process that needs one verb: what only that verb needs is imported there.
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from vpclogs.publishing import Publisher
-    from vpclogs.warehouse import Warehouse
+    from vpclogs.publishing.publisher import Publisher
+    from vpclogs.warehouse.tables import Warehouse
 
 __all__ = ["Deployment", "utc_now"]
 
@@ -54,13 +54,13 @@ class Deployment:
 
     @cached_property
     def warehouse(self) -> Warehouse:
-        from vpclogs.warehouse import Warehouse
+        from vpclogs.warehouse.tables import Warehouse
 
         return Warehouse(self.settings.catalog, namespace=self.settings.namespace, sleep=self._sleep)
 
     @cached_property
     def publisher(self) -> Publisher:
-        from vpclogs.publishing import Publisher
+        from vpclogs.publishing.publisher import Publisher
 
         return Publisher(self.ledger, self.warehouse, clock=self.clock, sleep=self._sleep, upkeep=self.settings.upkeep)
 

@@ -3,7 +3,7 @@
 Keys, records, ids, column names and other programs' error texts may hold escape sequences,
 bidirectional overrides, line breaks or unpaired surrogates. Every sink passes its text through
 this module: the terminal (`vpclogs.cli.terminal`), errors (`vpclogs.errors`), log records
-(`logger`) and messages (`vpclogs.monitors.telling`). Text is escaped, never dropped; secrets of
+(`logger`) and messages (`vpclogs.monitors.notifications`). Text is escaped, never dropped; secrets of
 the settings are redacted on the same way.
 
 A line break is foreign like any other character. Text of several lines therefore travels as

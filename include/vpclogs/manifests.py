@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
 
-from vpclogs.batch_results import BatchResult
 from vpclogs.listed_days import Listed
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
+from vpclogs.staged import BatchResult
 
 __all__ = ["ListingFailure", "Manifest", "Mode", "manifest_hash", "unrecorded"]
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from vpclogs.apart import fail_apart
-from vpclogs.batch_results import LEFT_OUT, BatchResult, fingerprint
 from vpclogs.errors import PartitionsFailed, VpcLogsError
 from vpclogs.ledger.database import REFUSALS, refusal
 from vpclogs.manifests import Manifest
@@ -19,10 +17,12 @@ from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION
 from vpclogs.plan_verbs import PlanVerbs
 from vpclogs.runs import AuditDecision, BatchRef, RunCounts, RunOutcome, StageCounts, Watcher
+from vpclogs.staged import LEFT_OUT, BatchResult, fingerprint
+from vpclogs.staging.halving import fail_apart
 
 # Each task of a run is a process that needs one verb: what only that verb needs it imports itself.
 if TYPE_CHECKING:
-    from vpclogs.staging import Covers, Progress
+    from vpclogs.staging.stage import Covers, Progress
 
 __all__ = ["Pipeline", "Stage"]
 
@@ -37,8 +37,8 @@ class Pipeline(PlanVerbs):
         """Fetch, parse and write one batch. Safe to repeat: what is staged last counts."""
         objects = self.ledger.manifests.batch(batch.manifest, batch.batch)
         log_type = objects[0].log_type
-        from vpclogs.staging import stage
-        from vpclogs.staging_apart import stage_apart
+        from vpclogs.staging.apart import stage_apart
+        from vpclogs.staging.stage import stage
 
         attempt = partial(
             stage,
@@ -161,7 +161,7 @@ class Pipeline(PlanVerbs):
 
     def _fetch(self, source: str, objects: Sequence[LogObject]) -> Iterable[Any]:
         named = next(s for s in self.settings.sources if s.name == source)
-        from vpclogs.fetching import fetch
+        from vpclogs.s3.prefetch import fetch
 
         return fetch(
             self.client(named),
@@ -171,7 +171,7 @@ class Pipeline(PlanVerbs):
         )
 
     def _audit(self, manifest: Manifest, staged: Mapping[int, BatchResult]) -> AuditDecision:
-        from vpclogs.gate import audit_staged, decision
+        from vpclogs.audits.run import audit_staged, decision
 
         unplaced = [(item.account, item.scope) for item in manifest.objects if item.region == UNKNOWN_REGION]
         regions = self.ledger.objects.regions(unplaced)

@@ -8,18 +8,18 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vpclogs.batches import batch_label, plan_batches
+from vpclogs.config.sources import Source
 from vpclogs.deployment import Deployment
 from vpclogs.errors import VpcLogsError
 from vpclogs.listed_days import Listed
 from vpclogs.manifests import Mode, unrecorded
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
+from vpclogs.planning.batches import batch_label, plan_batches
 from vpclogs.runs import BatchRef
-from vpclogs.sources import Source
 
 # Each task of a run is a process that needs one verb: what only that verb needs it imports itself.
 if TYPE_CHECKING:
-    from vpclogs.planning import Survey
+    from vpclogs.planning.survey import Survey
 
 __all__ = ["PlanVerbs"]
 
@@ -39,7 +39,7 @@ class PlanVerbs(Deployment):
         end = datetime.fromtimestamp((until or now).timestamp(), UTC)
         last = (end - timedelta(microseconds=1)).date()
         self.publisher.complete_open(kind)
-        from vpclogs.planning import hourly_days
+        from vpclogs.planning.survey import hourly_days
 
         most, kept = self.settings.limits.catch_up_days, partial(self.settings.kept_days, kind, today=now.date())
         wanted = {
@@ -120,7 +120,7 @@ class PlanVerbs(Deployment):
         source: str | None = None,
     ) -> Survey:
         """What `plan_days` would load: a dry run. Days before a source's start day are left out."""
-        from vpclogs.planning import started
+        from vpclogs.planning.survey import started
 
         return self.survey(
             LogType(log_type), lambda one: started(days, one), account=account, region=region, only=source
@@ -140,7 +140,7 @@ class PlanVerbs(Deployment):
         """What S3 has that is not loaded (or all it has), over all sources. Changes nothing but what is
         learned of the VPCs' regions."""
         sources = [s for s in self.settings.sources_for(log_type) if only in (None, s.name)]
-        from vpclogs.planning import survey
+        from vpclogs.planning.survey import survey
 
         return survey(
             sources,
@@ -197,7 +197,7 @@ class PlanVerbs(Deployment):
 
     def _misplaced(self, partition: Partition) -> bool:
         """Whether the table holds rows in the partition that belong elsewhere, or elsewhere rows that belong there."""
-        from vpclogs.upkeep.placement import misplaced_rows
+        from vpclogs.warehouse.placement import misplaced_rows
 
         return any(misplaced_rows(self.warehouse, one) for one in self._targets(partition))
 

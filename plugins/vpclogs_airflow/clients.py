@@ -12,12 +12,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from vpclogs.errors import ConfigError
-from vpclogs.s3_failures import diagnose
+from vpclogs.s3.errors import diagnose
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from vpclogs.sources import Source
+    from vpclogs.config.sources import Source
 
 __all__ = ["client_for"]
 

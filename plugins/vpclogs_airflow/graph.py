@@ -128,8 +128,8 @@ def verdict(run_key: str) -> dict[str, Any]:
 def pipeline() -> Iterator[Pipeline]:
     """Provide the library's verbs with this deployment's settings. Its errors decide about retries."""
     # Only running tasks need these imports: they load the data libraries and the AWS SDK.
+    from vpclogs.config.settings import load_settings
     from vpclogs.pipeline import Pipeline
-    from vpclogs.settings import load_settings
     from vpclogs_airflow.clients import client_for
 
     with retry_only_transient():

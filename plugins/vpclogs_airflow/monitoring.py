@@ -50,7 +50,7 @@ def notify() -> dict[str, int]:
 def verdict() -> None:
     """Fail the run if an error is open for which no run was red yet, or not recently."""
     from vpclogs.errors import AlertsOpen
-    from vpclogs.monitors.telling import errors_for_run
+    from vpclogs.monitors.notifications import errors_for_run
 
     with pipeline() as verbs:
         errors = errors_for_run(verbs.ledger.alerts, verbs.settings.monitors, now=verbs.clock())

@@ -1,7 +1,7 @@
 """Tell alerts through Airflow's notifiers, as the configuration names them.
 
 A notifier renders its own templates once, with ``vpclogs`` in the context: the message
-(`vpclogs.monitors.telling.Message`). Nothing that comes from a log is ever a template.
+(`vpclogs.monitors.notifications.Message`). Nothing that comes from a log is ever a template.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from vpclogs.foreign_text import logger
-from vpclogs.monitors.telling import Message, messages_for
+from vpclogs.monitors.notifications import Message, messages_for
 
 if TYPE_CHECKING:
-    from vpclogs.monitors.settings import Notify
+    from vpclogs.config.monitor_settings import Notify
     from vpclogs.pipeline import Pipeline
 
 __all__ = ["NotifiersFailed", "tell_all"]

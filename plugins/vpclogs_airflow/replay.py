@@ -51,29 +51,29 @@ def replay(log_type: LogType) -> None:
 @task(task_id="plan")
 def plan_replay(log_type: str, run_key: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Find the objects whose records can be parsed again from the quarantine."""
-    from vpclogs import replaying
+    from vpclogs.recovery import replay
 
     with pipeline() as verbs:
-        return as_dicts(replaying.plan_replay(verbs, log_type, run_key=run_key, **chosen(log_type, params or {})))
+        return as_dicts(replay.plan_replay(verbs, log_type, run_key=run_key, **chosen(log_type, params or {})))
 
 
 @task(task_id="stage", map_index_template=BATCH_LABEL)
 def stage_replay(batch: dict[str, Any]) -> dict[str, Any]:
     """Parse the records of one batch from the text in the quarantine."""
-    from vpclogs import replaying
+    from vpclogs.recovery import replay
 
     with pipeline() as verbs:
-        return as_dict(replaying.stage_replay(verbs, convert(batch, BatchRef)))
+        return as_dict(replay.stage_replay(verbs, convert(batch, BatchRef)))
 
 
 @task
 def find_reloads(log_type: str, params: Mapping[str, Any] | None = None) -> list[list[str]]:
     """Return one list of the partitions that must be read from S3 again, or none."""
-    from vpclogs import replaying
+    from vpclogs.recovery import replay
 
     with pipeline() as verbs:
         form = params or {}
-        keys = replaying.find_reloads(verbs, LogType(log_type), **chosen(log_type, form)) if form.get("reload") else []
+        keys = replay.find_reloads(verbs, LogType(log_type), **chosen(log_type, form)) if form.get("reload") else []
     return [keys] if keys else []
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from airflow.sdk import Param, XComArg, task
 
+from vpclogs.maintenance.steps import STEPS
 from vpclogs.partitions import LogType
-from vpclogs.upkeep.steps import STEPS
 from vpclogs_airflow.assets import COMPLETE_PARTITIONS, FAILED_PARTITIONS
 from vpclogs_airflow.defaults import POOL
 from vpclogs_airflow.graph import FAILED_LABEL, RUN_KEY, pipeline, start_reloads
@@ -49,7 +49,7 @@ def reconciled(log_type: LogType) -> XComArg:
 @task(pool=POOL)
 def reconcile(log_type: str, run_key: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """List the last days again, compare S3, ledger and tables, and write certificates."""
-    from vpclogs.upkeep import reconciliation
+    from vpclogs.maintenance import reconciliation
 
     with pipeline() as verbs:
         days = chosen_days(params or {}, verbs.clock().date())
@@ -74,7 +74,7 @@ def announce(log_type: str, keys: list[str], outlet_events: Any = None) -> None:
 @task(trigger_rule="all_done")
 def upkeep(step: str) -> dict[str, Any]:
     """Run one step of the maintenance."""
-    from vpclogs.upkeep.steps import run_step
+    from vpclogs.maintenance.steps import run_step
 
     with pipeline() as verbs:
         return run_step(verbs, step)

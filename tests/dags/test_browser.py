@@ -20,9 +20,9 @@ from demo.seaweed import Seaweed
 from tests.dags.live_airflow import ended, eventually, log, make_lake, runs, started_airflow, switch_on
 from tests.integration.deployments import dns_body, dns_key, partition_key
 from tests.pipelines import run_hour
+from vpclogs.config.settings import load_settings
 from vpclogs.pipeline import Pipeline
-from vpclogs.settings import load_settings
-from vpclogs.warehouse import Warehouse
+from vpclogs.warehouse.tables import Warehouse
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from demo.seaweed import READER, Seaweed
+from vpclogs.config.settings import load_settings
 from vpclogs.pipeline import Pipeline
-from vpclogs.settings import load_settings
 
 EVENING = datetime(2022, 10, 7, 23, 30, tzinfo=UTC)
 KEY = "123456789012|us-west-2|2022-10-07"

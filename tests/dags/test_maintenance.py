@@ -12,10 +12,10 @@ import pytest
 from demo.seaweed import READER, Seaweed
 from tests.factories import DAY
 from tests.pipelines import KEY, dns_key, event
+from vpclogs.config.settings import load_settings
 from vpclogs.partitions import LogType
 from vpclogs.pipeline import Pipeline
-from vpclogs.settings import load_settings
-from vpclogs.warehouse import in_partition
+from vpclogs.warehouse.tables import in_partition
 
 OTHER = KEY.replace("us-west-2", "eu-west-1")
 RANGE = {"from": DAY.isoformat(), "to": DAY.isoformat()}

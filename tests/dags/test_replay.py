@@ -11,8 +11,8 @@ import pytest
 
 from demo.seaweed import READER, Seaweed
 from tests.pipelines import EVENING, KEY, dns_key, event, put_lines
+from vpclogs.config.settings import load_settings
 from vpclogs.pipeline import Pipeline
-from vpclogs.settings import load_settings
 
 SETTINGS = """
 ledger: sqlite:///ledger.db

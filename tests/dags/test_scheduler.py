@@ -16,8 +16,8 @@ import pytest
 from demo.airflow_server import AirflowServer
 from demo.seaweed import Seaweed
 from tests.dags.live_airflow import ended, eventually, log, make_lake, run_path, runs, started_airflow, switch_on
-from vpclogs.settings import load_settings
-from vpclogs.warehouse import Warehouse
+from vpclogs.config.settings import load_settings
+from vpclogs.warehouse.tables import Warehouse
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 

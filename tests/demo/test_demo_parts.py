@@ -17,7 +17,7 @@ from demo.ports import free_port
 from demo.processes import Background
 from demo.runs import error_in
 from demo.stack import Stack
-from vpclogs.settings import load_settings
+from vpclogs.config.settings import load_settings
 
 NOW = datetime(2026, 1, 16, 9, 20, tzinfo=UTC)
 

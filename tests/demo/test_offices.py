@@ -13,11 +13,11 @@ from demo.sample import DNS, FLOW, FRESH
 from demo.seaweed import READER
 from demo.stack import Stack
 from tests.pipelines import run_hour
+from vpclogs.config.settings import load_settings
 from vpclogs.monitors.checking import run_checks
 from vpclogs.monitors.running import run
 from vpclogs.partitions import LogType
 from vpclogs.pipeline import Pipeline
-from vpclogs.settings import load_settings
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from demo.sample import DNS, Sample
 from demo.stack import Stack
 from tests.hostile.corpus import HEADER
 from tests.pipelines import event, make_pipeline, rows, run_hour
-from vpclogs.layouts import Placed, parse_key
+from vpclogs.object_keys import Placed, parse_key
 from vpclogs.partitions import LogType
 
 NOW = datetime(2026, 1, 16, 9, 20, tzinfo=UTC)

@@ -14,7 +14,7 @@ import yaml
 
 from tests.deploy.locks import ROOT
 from tests.postgres import Postgres
-from vpclogs.settings import load_settings
+from vpclogs.config.settings import load_settings
 
 TASKS = "scheduler"  # with the LocalExecutor it runs all tasks
 PARTS = {"api-server", "scheduler", "dag-processor", "triggerer"}

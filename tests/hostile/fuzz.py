@@ -32,7 +32,7 @@ from tests.include.vpclogs.parsing import dns_fates, dns_reference, flow_fates
 from tests.include.vpclogs.parsing.dns_hostile import hostile_object
 from tests.pipelines import dns_key, event, flow_key
 from vpclogs.identifiers import is_account, is_region
-from vpclogs.layouts import Placed, key_time, parse_key
+from vpclogs.object_keys import Placed, key_time, parse_key
 from vpclogs.parsing import ObjectEnd, ObjectInput, ObjectState, Parsed, ParseLimits, Refused, parse
 from vpclogs.partitions import LogType, Partition
 from vpclogs.reasons import REASONS

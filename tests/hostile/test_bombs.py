@@ -14,11 +14,11 @@ import pytest
 
 from tests.hostile.corpus import CORPUS, HEADER, flow_records, packed
 from tests.pipelines import event, flow_key, make_pipeline, rows, run_hour
+from vpclogs.config.settings import Limits
 from vpclogs.parsing import ObjectEnd, ObjectInput, Parsed, ParseLimits, parse
-from vpclogs.parsing.dns_records import read_record
-from vpclogs.parsing.flow_verdicts import judge
+from vpclogs.parsing.dns.records import read_record
+from vpclogs.parsing.flow.rules import judge
 from vpclogs.partitions import LogType
-from vpclogs.settings import Limits
 
 DNS, FLOW = LogType.VPC_DNS, LogType.VPC_FLOW
 CHUNK = 1 << 20

@@ -10,10 +10,10 @@ import pytest
 from demo.seaweed import Seaweed
 from tests.include.vpclogs.cli.conftest import deploy, keys
 from tests.pipelines import dns_key, event, make_pipeline, put_lines, rows, run_hour
+from vpclogs.config.sources import RegionFilter
 from vpclogs.monitors.running import run
 from vpclogs.partitions import LogType
 from vpclogs.pipeline import Pipeline
-from vpclogs.sources import RegionFilter
 
 OWNER, OTHER = "123456789012", "222222222222"
 VPC = "vpc-0a1b2c3d"

@@ -15,7 +15,7 @@ import pytest
 from tests.hostile.fuzz import LOADS, dns_text, flow_text, records_of
 from tests.pipelines import dns_key, flow_key, make_pipeline, put_lines, rows, run_hour
 from vpclogs.partitions import LogType
-from vpclogs.warehouse import QUARANTINE
+from vpclogs.warehouse.tables import QUARANTINE
 
 FEW = {"keys": 20_000, "dns": 8_000, "flow": 8_000, "gzip": 4_000, "parquet": 1_000}
 MANY = {"keys": 300_000, "dns": 320_000, "flow": 320_000, "gzip": 50_000, "parquet": 20_000}

@@ -13,14 +13,14 @@ import pytest
 
 from tests.include.vpclogs.cli.conftest import deploy, keys
 from tests.pipelines import dns_key, event, flow_key, make_pipeline, put_lines, rows, run_hour
-from vpclogs.audits.thresholds import AuditSettings
+from vpclogs.config.audit_thresholds import AuditSettings
 from vpclogs.errors import PartitionsFailed
+from vpclogs.findings import MonitorFinding
 from vpclogs.ledger.database import Database
-from vpclogs.monitors.finding import MonitorFinding
+from vpclogs.maintenance.reconciliation import reconcile
 from vpclogs.monitors.running import run
 from vpclogs.partitions import LogType
 from vpclogs.pipeline import Pipeline
-from vpclogs.upkeep.reconciliation import reconcile
 
 if TYPE_CHECKING:
     from demo.seaweed import Seaweed

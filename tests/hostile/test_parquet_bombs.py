@@ -16,8 +16,8 @@ import pytest
 from tests.hostile.corpus import CORPUS, packed, parquet, shared
 from tests.pipelines import flow_key, make_pipeline, rows, run_hour
 from vpclogs.parsing import ObjectEnd, ObjectInput, Parsed, ParseLimits, parse
-from vpclogs.parsing.flow_parquet import parse_parquet
-from vpclogs.parsing.parquet_pages import BadPage, pages
+from vpclogs.parsing.flow.parquet import parse_parquet
+from vpclogs.parsing.flow.parquet_pages import BadPage, pages
 from vpclogs.partitions import LogType
 
 CEILING_MIB = 2048  # docs/performance.md

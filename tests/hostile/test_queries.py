@@ -19,6 +19,7 @@ import pytest
 
 from tests.include.vpclogs.cli.conftest import COMMAND, deploy
 from tests.pipelines import dns_key, event, make_pipeline, put_lines, run_hour
+from vpclogs.config.settings import QuerySettings
 from vpclogs.errors import VpcLogsError
 from vpclogs.monitors.checking import run_checks
 from vpclogs.pipeline import Pipeline
@@ -26,7 +27,6 @@ from vpclogs.querying.engine import open_tables
 from vpclogs.querying.errors import QueryLimitExceeded, QueryRefused
 from vpclogs.querying.judge import judge
 from vpclogs.querying.process import Tables, run_query
-from vpclogs.settings import QuerySettings
 
 READING = [
     "select count(*) from vpc_dns",

@@ -11,12 +11,12 @@ import pytest
 from tests.factories import PARTITION, make_object
 from tests.hostile.corpus import new_field_per_record, packed
 from tests.pipelines import event
-from vpclogs.audits.statistics import Statistics
-from vpclogs.audits.tally import OTHERS
 from vpclogs.ledger import Ledger
-from vpclogs.ledger.traits import Trait
+from vpclogs.ledger.schema_features import SchemaFeature
 from vpclogs.parsing import ObjectEnd, ObjectInput, Parsed, ParseLimits, parse
 from vpclogs.partitions import LogType
+from vpclogs.profile.counter import OTHERS
+from vpclogs.profile.statistics import Statistics
 from vpclogs.schemas.vpc_dns import VPC_DNS
 
 NOW = datetime(2026, 1, 14, tzinfo=UTC)
@@ -61,7 +61,7 @@ def test_the_ledger_keeps_a_bounded_number_of_names(tmp_path):
     ledger = Ledger(f"sqlite:///{tmp_path}/ledger.db")
     place = ("vpc_dns", "dns", "123456789012", "us-west-2", "unknown_field")
     for start in range(0, 1000, 100):
-        seen = [(Trait(*place, f"u{number}"), NOW.date(), None) for number in range(start, start + 100)]
+        seen = [(SchemaFeature(*place, f"u{number}"), NOW.date(), None) for number in range(start, start + 100)]
         ledger.traits.keep(seen, staged_at=NOW, now=NOW)
 
     names = [row.name for row in ledger.traits.all()]

@@ -19,17 +19,17 @@ from botocore.config import Config
 from pyiceberg.catalog.sql import SqlCatalog
 
 from tests.factories import NOW, freeze, make_object, stage_objects
+from vpclogs.config.settings import Settings
 from vpclogs.errors import PartitionsFailed
 from vpclogs.ledger import Ledger
 from vpclogs.ledger.database import Database
+from vpclogs.maintenance.reconciliation import reconcile
 from vpclogs.manifests import Mode
 from vpclogs.partitions import LogType, Partition
 from vpclogs.pipeline import Pipeline
-from vpclogs.publishing import Publisher
-from vpclogs.replaying import plan_replay, stage_replay
-from vpclogs.settings import Settings
-from vpclogs.upkeep.reconciliation import reconcile
-from vpclogs.warehouse import Warehouse
+from vpclogs.publishing.publisher import Publisher
+from vpclogs.recovery.replay import plan_replay, stage_replay
+from vpclogs.warehouse.tables import Warehouse
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

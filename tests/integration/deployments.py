@@ -17,7 +17,7 @@ from tests.integration.crash_jobs import make_pipeline
 from tests.pipelines import EVENT
 from vpclogs.partitions import LogType
 from vpclogs.pipeline import Pipeline
-from vpclogs.warehouse import QUARANTINE, Warehouse
+from vpclogs.warehouse.tables import QUARANTINE, Warehouse
 
 EVENING = datetime(2022, 10, 7, 23, tzinfo=UTC)
 DAY = date(2022, 10, 7)

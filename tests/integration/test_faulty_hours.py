@@ -66,8 +66,8 @@ OUTAGE: dict[str, tuple[Callable[[FaultProxy], object], str]] = {
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vpclogs.s3_failures._FIRST_WAIT_SECONDS", 0.001)
-    monkeypatch.setattr("vpclogs.s3_failures._LONGEST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("vpclogs.s3.errors._FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr("vpclogs.s3.errors._LONGEST_WAIT_SECONDS", 0.01)
 
 
 @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE)

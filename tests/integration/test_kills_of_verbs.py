@@ -20,9 +20,9 @@ from tests.forking import Forker
 from tests.integration.deployments import ACCOUNT, DAY, EVENING, Deployment, dns_body, dns_key, partition_key
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.tables import certificates, findings, objects, partitions
+from vpclogs.maintenance.reconciliation import reconcile
 from vpclogs.objects import object_identity
 from vpclogs.partitions import LogType
-from vpclogs.upkeep.reconciliation import reconcile
 
 Rows = Counter[str]
 LATE, ROBBED, NEVER = "222222222222", "333333333333", "444444444444"

@@ -16,7 +16,7 @@ from tests.pipelines import EVENING, dns_key, event, finish, make_pipeline, put_
 from vpclogs.errors import PartitionsFailed
 from vpclogs.monitors.running import run
 from vpclogs.pipeline import Pipeline
-from vpclogs.rebuilding import rebuild
+from vpclogs.recovery.rebuild import rebuild
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 OTHER = "222222222222"

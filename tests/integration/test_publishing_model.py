@@ -20,15 +20,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from pyiceberg.catalog.sql import SqlCatalog
 
 from tests.factories import NOW, PARTITION, freeze, make_object, row_ids, stage_objects
-from vpclogs.batch_results import BatchResult, ObjectOutcome
+from vpclogs.config.settings import UpkeepSettings
 from vpclogs.ledger import Ledger
 from vpclogs.ledger.database import Database
 from vpclogs.manifests import Manifest, Mode
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
-from vpclogs.publishing import Publisher
-from vpclogs.settings import UpkeepSettings
-from vpclogs.warehouse import QUARANTINE, Warehouse
+from vpclogs.publishing.publisher import Publisher
+from vpclogs.staged import BatchResult, ObjectOutcome
+from vpclogs.warehouse.tables import QUARANTINE, Warehouse
 
 PARTITIONS = (PARTITION, Partition.parse("123456789012|eu-west-1|2022-10-07", LogType.VPC_DNS))
 NAMES = ("a", "b")

@@ -16,10 +16,10 @@ from pyiceberg.table.name_mapping import create_mapping_from_schema
 from tests.factories import add_column, forget_field_ids
 from tests.integration.readers import READERS
 from tests.pipelines import dns_key, event, flow_key, make_pipeline, put_lines, run_hour
+from vpclogs.maintenance.compaction import compact
 from vpclogs.partitions import LogType
 from vpclogs.pipeline import Pipeline
-from vpclogs.upkeep.compaction import compact
-from vpclogs.warehouse import QUARANTINE
+from vpclogs.warehouse.tables import QUARANTINE
 
 TABLES = ("vpc_dns", "vpc_flow", QUARANTINE)
 NAME_MAPPING = "schema.name-mapping.default"

@@ -17,9 +17,9 @@ from tests.forking import Forker
 from tests.integration.deployments import Deployment
 from tests.old_deployment import EVENING, unpack
 from tests.pipelines import reload, rows, run_hour
+from vpclogs.maintenance.reconciliation import reconcile
 from vpclogs.partitions import LogType, Partition
 from vpclogs.pipeline import Pipeline
-from vpclogs.upkeep.reconciliation import reconcile
 
 DAY = date(2022, 10, 7)
 AFTER = {

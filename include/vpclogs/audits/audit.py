@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vpclogs.audits.case import Case
 from vpclogs.audits.check import Check
-from vpclogs.audits.checks_of_objects import OBJECT_CHECKS
-from vpclogs.audits.checks_of_records import RECORD_CHECKS
-from vpclogs.audits.finding import Finding, Severity
-from vpclogs.audits.partition_statistics import PartitionStatistics
-from vpclogs.audits.thresholds import AuditSettings, AuditThresholds
-from vpclogs.batch_results import ObjectOutcome
+from vpclogs.audits.context import Context
+from vpclogs.audits.object_checks import OBJECT_CHECKS
+from vpclogs.audits.record_checks import RECORD_CHECKS
+from vpclogs.config.audit_thresholds import AuditSettings, AuditThresholds
+from vpclogs.findings import Finding, Severity
 from vpclogs.objects import LogObject
 from vpclogs.partitions import Partition
+from vpclogs.profile.partition_statistics import PartitionStatistics
+from vpclogs.staged import ObjectOutcome
 
 __all__ = ["CHECKS", "audit"]
 
@@ -36,15 +36,15 @@ def audit(
     merged over the batches, and empty if no batch finished.
     """
     limits = _strictest([settings.for_source(name) for name in sorted({item.source for item in expected})])
-    case = Case(partition, expected, outcomes, PartitionStatistics.from_json(dict(statistics)), limits)
-    return [finding for check in CHECKS for finding in _findings(check, case)]
+    ctx = Context(partition, expected, outcomes, PartitionStatistics.from_json(dict(statistics)), limits)
+    return [finding for check in CHECKS for finding in _findings(check, ctx)]
 
 
-def _findings(check: Check, case: Case) -> list[Finding]:
-    severity = case.limits.severities.get(check.name, check.severity)
+def _findings(check: Check, ctx: Context) -> list[Finding]:
+    severity = ctx.limits.severities.get(check.name, check.severity)
     if severity == "off":
         return []
-    return [Finding(check.name, Severity(severity), message, example) for message, example in check.look(case)]
+    return [Finding(check.name, Severity(severity), message, example) for message, example in check.look(ctx)]
 
 
 def _strictest(limits: Sequence[AuditThresholds]) -> AuditThresholds:

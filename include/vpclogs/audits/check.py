@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from vpclogs.audits.case import Case
-from vpclogs.audits.finding import Severity
+from vpclogs.audits.context import Context
+from vpclogs.findings import Severity
 
 __all__ = ["Check", "Seen", "percent"]
 
@@ -20,7 +20,7 @@ class Check:
 
     name: str
     severity: Severity
-    look: Callable[[Case], Iterator[Seen]]
+    look: Callable[[Context], Iterator[Seen]]
     expects: str
     why: str
     action: str

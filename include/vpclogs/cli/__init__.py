@@ -36,10 +36,10 @@ from vpclogs.cli.terminal import (
     GuardedStream,
     Parser,
     UsageError,
-    complain,
     error_lines,
     outside,
-    say,
+    report,
+    report_failure,
     trace_lines,
 )
 from vpclogs.errors import VpcLogsError
@@ -82,10 +82,10 @@ def _run(arguments: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), RESULTS.fileno())
         return 0
     except KeyboardInterrupt:
-        complain("stopped by you")
+        report_failure("stopped by you")
         return 130
     except UsageError as error:
-        complain(str(error), f"see vpclogs {arguments.command} --help")
+        report_failure(str(error), f"see vpclogs {arguments.command} --help")
         return 2
     except Exception as error:
         _complain_of(error, trace=arguments.traceback)
@@ -96,12 +96,12 @@ def _run(arguments: argparse.Namespace) -> int:
 def _complain_of(error: Exception, *, trace: bool) -> None:
     """Print the error, with a stack trace if it was requested or the error is unexpected."""
     if trace or not outside(error):
-        say(*trace_lines(error))
+        report(*trace_lines(error))
     if isinstance(error, VpcLogsError):
-        complain(*error.lines)
+        report_failure(*error.lines)
     else:
         hint = "" if trace or not outside(error) else "(--traceback shows where)"
-        complain(*error_lines(error, type(error).__name__), *filter(None, [hint]))
+        report_failure(*error_lines(error, type(error).__name__), *filter(None, [hint]))
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -7,13 +7,13 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from vpclogs.cli.terminal import Subparsers, many, say, tell
+from vpclogs.cli.terminal import Subparsers, many, print_lines, report
 
 if TYPE_CHECKING:
-    from vpclogs.audits.finding import Severity
+    from vpclogs.findings import Severity
     from vpclogs.ledger.alerts import Alert
 
-__all__ = ["register", "tell_finding"]
+__all__ = ["register", "print_finding"]
 
 
 def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
@@ -31,24 +31,24 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the alerts."""
+    from vpclogs.config.settings import load_settings
     from vpclogs.ledger import Ledger
-    from vpclogs.settings import load_settings
 
     ledger = Ledger(load_settings(arguments.config, os.environ).ledger)
     found = ledger.alerts.all(only_open=not arguments.all)
     for one in found:
-        tell_finding(one.severity, one.key, one.message, when=f" {_times(one)}")
+        print_finding(one.severity, one.key, one.message, when=f" {_times(one)}")
     still_open = sum(one.open for one in found)
     if still_open:
-        say(f"{many(still_open, 'alert is', 'alerts are')} open; docs/quality.md says what to do about each")
+        report(f"{many(still_open, 'alert is', 'alerts are')} open; docs/quality.md says what to do about each")
     else:
-        say(f"no alert is open at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+        report(f"no alert is open at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
     return 0
 
 
-def tell_finding(severity: Severity, key: str, message: str, *, when: str = "") -> None:
+def print_finding(severity: Severity, key: str, message: str, *, when: str = "") -> None:
     """Print a monitor's finding on two lines."""
-    tell(f"{severity:<8} {key}{when}", f"  {message}")
+    print_lines(f"{severity:<8} {key}{when}", f"  {message}")
 
 
 def _times(alert: Alert) -> str:

@@ -7,7 +7,7 @@ import os
 
 from vpclogs.cli.ranges import add_days, wanted
 from vpclogs.cli.reloads import airflow_runs, confirm, follow, parse_budget, reload_here, show_plan, within_budget
-from vpclogs.cli.terminal import Subparsers, say
+from vpclogs.cli.terminal import Subparsers, report
 from vpclogs.partitions import LogType
 
 __all__ = ["register"]
@@ -40,7 +40,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the plan; then start the runs and follow them."""
-    from vpclogs.settings import load_settings
+    from vpclogs.config.settings import load_settings
 
     settings = load_settings(arguments.config, os.environ)
     options = wanted(arguments, settings)
@@ -48,12 +48,12 @@ def run(arguments: argparse.Namespace) -> int:
     runs = None
     if not (arguments.local or arguments.dry_run):
         runs = airflow_runs(settings, log_type, note="started by vpclogs backfill")
-    from vpclogs.backfilling import plan_backfill
-    from vpclogs.clients import client_for
     from vpclogs.pipeline import Pipeline
+    from vpclogs.reloads.backfill import plan_backfill
+    from vpclogs.s3.clients import client_for
 
     pipeline = Pipeline(settings, client_for=client_for)
-    say("listing S3 ...")
+    report("listing S3 ...")
     days, account, region = options["days"], options["account"], options["region"]
     plan = plan_backfill(pipeline, log_type, days, account=account, region=region, everything=arguments.all)
     show_plan(plan)
@@ -70,9 +70,9 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             failed = follow(runs, plan.keys, at_once=arguments.rate, wait=True)
     except KeyboardInterrupt:
-        say("the same command goes on where this one stopped")
+        report("the same command goes on where this one stopped")
         raise
-    say(f"{len(plan.work) - failed} of {len(plan.work)} partitions reloaded")
+    report(f"{len(plan.work) - failed} of {len(plan.work)} partitions reloaded")
     return 1 if failed else unlisted
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from vpclogs.cli.terminal import Subparsers, UsageError, complain, error_lines, say, tell
+from vpclogs.cli.terminal import Subparsers, UsageError, error_lines, print_lines, report, report_failure
 from vpclogs.errors import VpcLogsError
 
 __all__ = ["register"]
@@ -27,9 +27,9 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run each; one that cannot run stops no other."""
+    from vpclogs.config.settings import load_settings
+    from vpclogs.monitors.sql_checks import check_files, read_check, run_check
     from vpclogs.querying.process import Tables
-    from vpclogs.settings import load_settings
-    from vpclogs.sql_checks import check_files, read_check, run_check
 
     settings = load_settings(arguments.config, os.environ)
     files = arguments.files
@@ -44,11 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
             finding = run_check(read_check(path), tables, settings.query)
         except VpcLogsError as error:
             bad = True
-            complain(*error_lines(error, str(path)))
+            report_failure(*error_lines(error, str(path)))
             continue
         if finding is None:
-            say(f"{path.stem}: nothing found")
+            report(f"{path.stem}: nothing found")
         else:
             bad = True
-            tell(f"{path.stem} {finding.severity}: {finding.message}")
+            print_lines(f"{path.stem} {finding.severity}: {finding.message}")
     return int(bad)

@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Callable
 
-from vpclogs.cli.terminal import Subparsers, error_lines, many, outside, tell
+from vpclogs.cli.terminal import Subparsers, error_lines, many, outside, print_lines
 
 __all__ = ["register"]
 
@@ -26,19 +26,19 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the checks and print a line for each."""
+    from vpclogs.config.settings import find_settings, load_settings
     from vpclogs.errors import ConfigError
-    from vpclogs.settings import find_settings, load_settings
 
     doctor = _Doctor(traceback=arguments.traceback)
     try:
         settings = load_settings(arguments.config, os.environ)
     except ConfigError as error:
-        doctor.say_failed("settings", *error.lines)
+        doctor.print_failed("settings", *error.lines)
         return 1
-    from vpclogs.cli import examinations as examine  # slow, and of no use without settings
+    from vpclogs.cli import doctor_checks as examine  # slow, and of no use without settings
 
     path = find_settings(arguments.config, os.environ).resolve()
-    doctor.say_ok("settings", f"{path}, {many(len(settings.sources), 'source')}")
+    doctor.print_ok("settings", f"{path}, {many(len(settings.sources), 'source')}")
     for source in settings.sources:
         patient = examine.SourceUnderTest(source, settings)
         name = f"source {source.name}"
@@ -66,19 +66,19 @@ class _Doctor:
     def check(self, name: str, examine: Callable[[], str]) -> bool:
         """Run one check. Return True if it passes."""
         try:
-            self.say_ok(name, examine())
+            self.print_ok(name, examine())
         except Exception as error:
             if self._traceback or not outside(error):
                 raise
-            self.say_failed(name, *error_lines(error))
+            self.print_failed(name, *error_lines(error))
             return False
         return True
 
-    def say_ok(self, name: str, text: str) -> None:
+    def print_ok(self, name: str, text: str) -> None:
         """Print a check that passed."""
-        tell(f"OK    {name}: {text}")
+        print_lines(f"OK    {name}: {text}")
 
-    def say_failed(self, name: str, text: str, *more: str) -> None:
+    def print_failed(self, name: str, text: str, *more: str) -> None:
         """Print a check that failed, with advice."""
         self.failed = True
-        tell(f"FAIL  {name}: {text}", *(f"      {line}" for line in more))
+        print_lines(f"FAIL  {name}: {text}", *(f"      {line}" for line in more))

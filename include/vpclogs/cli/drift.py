@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Any
 
-from vpclogs.cli.terminal import Subparsers, print_table, say
+from vpclogs.cli.terminal import Subparsers, print_table, report
 
 __all__ = ["register"]
 
@@ -29,8 +29,8 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the features."""
+    from vpclogs.config.settings import load_settings
     from vpclogs.ledger import Ledger
-    from vpclogs.settings import load_settings
 
     ledger = Ledger(load_settings(arguments.config, os.environ).ledger)
     found = [
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     print_table(_HEADERS, sorted(map(_row, found)))
     if not found:
-        say("the monitors have not seen any records yet: vpclogs monitor")
+        report("the monitors have not seen any records yet: vpclogs monitor")
     return 0
 
 

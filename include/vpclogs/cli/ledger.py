@@ -6,10 +6,10 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from vpclogs.cli.terminal import Subparsers, complain, many, say
+from vpclogs.cli.terminal import Subparsers, many, report, report_failure
 
 if TYPE_CHECKING:
-    from vpclogs.rebuilding import Rebuilt
+    from vpclogs.recovery.rebuild import Rebuilt
 
 __all__ = ["register"]
 
@@ -31,14 +31,14 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Rebuild, then print the changes and the remaining steps."""
-    from vpclogs.clients import client_for
+    from vpclogs.config.settings import load_settings
     from vpclogs.pipeline import Pipeline
-    from vpclogs.rebuilding import rebuild
-    from vpclogs.settings import load_settings
+    from vpclogs.recovery.rebuild import rebuild
+    from vpclogs.s3.clients import client_for
 
     pipeline = Pipeline(load_settings(arguments.config, os.environ), client_for=client_for)
     run_key = f"vpclogs ledger rebuild/{pipeline.clock():%Y-%m-%dT%H:%M:%SZ}"
-    rebuilt = rebuild(pipeline, run_key=run_key, dry_run=arguments.dry_run, progress=say)
+    rebuilt = rebuild(pipeline, run_key=run_key, dry_run=arguments.dry_run, progress=report)
     _say_changes(rebuilt, dry_run=arguments.dry_run)
     return _complain_of_rest(rebuilt)
 
@@ -46,10 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _say_changes(rebuilt: Rebuilt, *, dry_run: bool) -> None:
     changes = rebuilt.changes
     if not (changes.added or changes.corrected or changes.partitions or rebuilt.publishes):
-        say("nothing to add: the ledger knows all that the tables have")
+        report("nothing to add: the ledger knows all that the tables have")
         return
     counts = ", ".join(f"{count} {state}" for state, count in sorted(changes.added.items())) or "none"
-    say(
+    report(
         f"{'would add' if dry_run else 'added'} {many(changes.added.total(), 'object')} ({counts}; "
         f"{changes.unlisted} that S3 did not list), {'would correct' if dry_run else 'corrected'} "
         f"{changes.corrected.total()}; {many(len(changes.partitions), 'partition')}; "
@@ -59,13 +59,15 @@ def _say_changes(rebuilt: Rebuilt, *, dry_run: bool) -> None:
 
 def _complain_of_rest(rebuilt: Rebuilt) -> int:
     for failure in rebuilt.failures:
-        complain(f"{failure.label}: {failure.detail}")
+        report_failure(f"{failure.label}: {failure.detail}")
     for partition, count in sorted(rebuilt.changes.lost.items()):
-        complain(f"{partition.log_type} {partition.key}: the tables have no row of {count} objects that were loaded")
+        report_failure(
+            f"{partition.log_type} {partition.key}: the tables have no row of {count} objects that were loaded"
+        )
     for partition in rebuilt.suspects:
-        complain(f"{partition.log_type} {partition.key}: its last publish may be half done")
+        report_failure(f"{partition.log_type} {partition.key}: its last publish may be half done")
     rest = sorted({*rebuilt.changes.lost, *rebuilt.suspects})
     for log_type in sorted({partition.log_type for partition in rest}):
         keys = " ".join(f"'{partition.key}'" for partition in rest if partition.log_type is log_type)
-        complain(f"now run: vpclogs rerun --log-type {log_type} {keys}")
+        report_failure(f"now run: vpclogs rerun --log-type {log_type} {keys}")
     return 1 if rest or rebuilt.failures else 0

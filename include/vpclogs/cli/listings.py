@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vpclogs.cli.terminal import many, shortened_list
-from vpclogs.layouts import ROOT
+from vpclogs.object_keys import ROOT
 
 if TYPE_CHECKING:
-    from vpclogs.planning import Survey
-    from vpclogs.settings import Settings
+    from vpclogs.config.settings import Settings
+    from vpclogs.planning.survey import Survey
 
 __all__ = ["listing_notes", "nothing_new"]
 
 
 def listing_notes(found: Survey, settings: Settings) -> Iterator[str]:
     """Yield lines about the regions and folders that a listing did not read, and entries of filters without effect."""
-    from vpclogs.filters import unmatched_entries
+    from vpclogs.config.filters import unmatched_entries
 
     if found.left_out:
         places = [f"{one.label} (source {one.source})" for one in found.left_out]

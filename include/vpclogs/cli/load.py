@@ -10,10 +10,10 @@ from uuid import uuid4
 from vpclogs.cli.listings import listing_notes, nothing_new
 from vpclogs.cli.progress import run_here
 from vpclogs.cli.ranges import add_range, wanted
-from vpclogs.cli.terminal import Subparsers, many, say
+from vpclogs.cli.terminal import Subparsers, many, report
 
 if TYPE_CHECKING:
-    from vpclogs.planning import Survey
+    from vpclogs.planning.survey import Survey
 
 __all__ = ["register"]
 
@@ -34,34 +34,34 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, naming every partition that was not published."""
-    from vpclogs.settings import load_settings
+    from vpclogs.config.settings import load_settings
 
     settings = load_settings(arguments.config, os.environ)
     options = wanted(arguments, settings)
     # Imported after the options are validated, so that a mistake is reported at once.
-    from vpclogs.clients import client_for
     from vpclogs.deployment import utc_now
     from vpclogs.pipeline import Pipeline
+    from vpclogs.s3.clients import client_for
 
     pipeline = Pipeline(settings, client_for=client_for)
     run_key = f"vpclogs load/{utc_now():%Y-%m-%dT%H:%M:%SZ}/{uuid4().hex[:6]}"
-    say("listing S3 ...")
+    report("listing S3 ...")
     listed: list[Survey] = []
     batches = pipeline.plan_days(arguments.log_type, run_key=run_key, report=listed.append, **options)
     (found,) = listed
     for line in listing_notes(found, settings):
-        say(line)
+        report(line)
     try:
         done = run_here(pipeline, batches, run_key)
     except KeyboardInterrupt:
-        say("", "stopped: what was not published yet is not; the same command starts again where the tables are")
+        report("", "stopped: what was not published yet is not; the same command starts again where the tables are")
         raise
     if done.objects:
-        say(f"loaded {many(done.objects, 'object')}: {many(done.rows, 'row')}, {done.quarantined} quarantined")
+        report(f"loaded {many(done.objects, 'object')}: {many(done.rows, 'row')}, {done.quarantined} quarantined")
     elif done.planned:
-        say("loaded nothing: other runs published these objects meanwhile, or they are not to be had any more")
+        report("loaded nothing: other runs published these objects meanwhile, or they are not to be had any more")
     else:
-        say(nothing_new(found, settings, arguments))
+        report(nothing_new(found, settings, arguments))
     if done.moved:
-        say(f"{many(done.moved, 'object')} moved to the partition of the region that the records name")
+        report(f"{many(done.moved, 'object')} moved to the partition of the region that the records name")
     return 0

@@ -9,10 +9,19 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.cli.ranges import add_log_type, day
-from vpclogs.cli.terminal import Subparsers, UsageError, complain, error_lines, many, say, size_text, tell
+from vpclogs.cli.terminal import (
+    Subparsers,
+    UsageError,
+    error_lines,
+    many,
+    print_lines,
+    report,
+    report_failure,
+    size_text,
+)
 from vpclogs.errors import VpcLogsError
+from vpclogs.maintenance.steps import STEPS
 from vpclogs.partitions import LogType
-from vpclogs.upkeep.steps import STEPS
 
 if TYPE_CHECKING:
     from vpclogs.pipeline import Pipeline
@@ -48,9 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the steps; one that fails stops no other."""
     if unknown := set(arguments.steps) - {_RECONCILE, *STEPS}:
         raise UsageError(f"{', '.join(sorted(unknown))}: the steps are {', '.join([_RECONCILE, *STEPS])}")
-    from vpclogs.clients import client_for
+    from vpclogs.config.settings import load_settings
     from vpclogs.pipeline import Pipeline
-    from vpclogs.settings import load_settings
+    from vpclogs.s3.clients import client_for
 
     pipeline = Pipeline(load_settings(arguments.config, os.environ), client_for=client_for)
     days = _days(arguments, pipeline.clock().date())
@@ -65,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
                 _upkeep(pipeline, step, dry_run=arguments.dry_run)
         except VpcLogsError as error:
             failed = True
-            complain(*error_lines(error, step))
+            report_failure(*error_lines(error, step))
     return int(failed)
 
 
@@ -81,7 +90,7 @@ def _days(arguments: argparse.Namespace, today: date) -> list[date] | None:
 
 
 def _reconcile(pipeline: Pipeline, log_type: str | None, days: list[date] | None) -> bool:
-    from vpclogs.upkeep.reconciliation import reconcile
+    from vpclogs.maintenance.reconciliation import reconcile
 
     good = True
     run_key = f"vpclogs maintain/{pipeline.clock():%Y-%m-%dT%H:%M:%SZ}"
@@ -89,22 +98,22 @@ def _reconcile(pipeline: Pipeline, log_type: str | None, days: list[date] | None
         if not pipeline.settings.sources_for(kind):
             continue
         done = reconcile(pipeline, kind, run_key=run_key, days=days)
-        tell(f"{kind}: {many(done.partitions, 'partition')} reconciled, {done.complete} complete")
+        print_lines(f"{kind}: {many(done.partitions, 'partition')} reconciled, {done.complete} complete")
         for key, why in (*done.mismatched, *done.unlisted):
-            complain(f"{kind} {key}: {why}")
+            report_failure(f"{kind} {key}: {why}")
         for key in done.reload:
-            say(f"{kind} {key} must be rebuilt: vpclogs rerun '{key}'")
+            report(f"{kind} {key} must be rebuilt: vpclogs rerun '{key}'")
         good &= not (done.mismatched or done.unlisted or done.reload)
     return good
 
 
 def _upkeep(pipeline: Pipeline, step: str, *, dry_run: bool) -> None:
-    from vpclogs.upkeep.steps import run_step
+    from vpclogs.maintenance.steps import run_step
 
     done = run_step(pipeline, step, dry_run=dry_run)
     would = "would be " if dry_run else ""
     for line in _LINES[step](done, would):
-        tell(f"{step}: {line}")
+        print_lines(f"{step}: {line}")
 
 
 def _retired(done: Mapping[str, Any], would: str) -> list[str]:

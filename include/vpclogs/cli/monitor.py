@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
-from vpclogs.cli.alerts import tell_finding
-from vpclogs.cli.terminal import Subparsers, complain, many, say
+from vpclogs.cli.alerts import print_finding
+from vpclogs.cli.terminal import Subparsers, many, report, report_failure
 
 __all__ = ["register"]
 
@@ -26,20 +26,20 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings, errors first."""
-    from vpclogs.audits.finding import Severity
-    from vpclogs.clients import client_for
+    from vpclogs.config.settings import load_settings
+    from vpclogs.findings import Severity
     from vpclogs.monitors.checking import run_checks
     from vpclogs.monitors.running import run as run_monitors
     from vpclogs.pipeline import Pipeline
-    from vpclogs.settings import load_settings
+    from vpclogs.s3.clients import client_for
 
     pipeline = Pipeline(load_settings(arguments.config, os.environ), client_for=client_for)
     found = [*run_monitors(pipeline).findings, *run_checks(pipeline).findings]
     for finding in sorted(found, key=lambda one: (-list(Severity).index(one.severity), one.key)):
-        tell_finding(finding.severity, finding.key, finding.message)
+        print_finding(finding.severity, finding.key, finding.message)
     errors = sum(finding.severity is Severity.ERROR for finding in found)
     if errors:
-        complain(f"{many(errors, 'error')} found; docs/quality.md says what to do")
+        report_failure(f"{many(errors, 'error')} found; docs/quality.md says what to do")
     elif not found:
-        say("nothing found")
+        report("nothing found")
     return int(errors > 0)

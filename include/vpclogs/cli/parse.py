@@ -14,16 +14,16 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from vpclogs.cli.terminal import RESULTS, Subparsers, UsageError, say
+from vpclogs.cli.terminal import RESULTS, Subparsers, UsageError, report
 from vpclogs.partitions import LogType
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+    from vpclogs.config.settings import Settings
+    from vpclogs.config.sources import Source
     from vpclogs.objects import LogObject
     from vpclogs.parsing import ObjectInput
-    from vpclogs.settings import Settings
-    from vpclogs.sources import Source
 
 __all__ = ["register"]
 
@@ -101,7 +101,7 @@ def _compressed(path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
     if not first or first.startswith((b"\x1f\x8b", b"PAR1")) or path.endswith((".gz", ".parquet")):
         yield from chain([first], chunks)
         return
-    say(f"{path}: is plain text; a load takes it compressed only")
+    report(f"{path}: is plain text; a load takes it compressed only")
     gzip = zlib.compressobj(1, wbits=31)
     for chunk in chain([first], chunks):
         yield gzip.compress(chunk)
@@ -109,11 +109,11 @@ def _compressed(path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _s3_chunks(url: str, log_type: LogType, settings: Settings | None) -> Iterator[bytes]:
-    from vpclogs.clients import client_for
-    from vpclogs.fetching import fetch
+    from vpclogs.config.sources import Source
     from vpclogs.parsing.model import ObjectState, ObjectUnreadable
-    from vpclogs.s3_failures import S3RequestError
-    from vpclogs.sources import Source
+    from vpclogs.s3.clients import client_for
+    from vpclogs.s3.errors import S3RequestError
+    from vpclogs.s3.prefetch import fetch
 
     bucket = url.removeprefix("s3://").partition("/")[0]
     sources = [s for s in settings.sources_for(log_type) if s.bucket == bucket] if settings else []
@@ -131,7 +131,7 @@ def _s3_chunks(url: str, log_type: LogType, settings: Settings | None) -> Iterat
 def _listed(url: str, source: Source, client: S3Client) -> LogObject:
     """The object as a listing would name it; what a listing knows from its key is left open."""
     from vpclogs.objects import LogObject
-    from vpclogs.s3_failures import patiently
+    from vpclogs.s3.errors import patiently
 
     key = url.removeprefix("s3://").partition("/")[2]
     payer: dict[str, Any] = {"RequestPayer": "requester"} if source.requester_pays else {}
@@ -153,8 +153,8 @@ def _listed(url: str, source: Source, client: S3Client) -> LogObject:
 
 def _settings(arguments: argparse.Namespace) -> Settings | None:
     """The settings, for limits and credentials. A file can be parsed without any."""
+    from vpclogs.config.settings import find_settings, load_settings
     from vpclogs.errors import ConfigError
-    from vpclogs.settings import find_settings, load_settings
 
     try:
         find_settings(arguments.config, os.environ)

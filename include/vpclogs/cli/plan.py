@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vpclogs.cli.listings import listing_notes, nothing_new
 from vpclogs.cli.ranges import add_range, wanted
-from vpclogs.cli.terminal import Subparsers, complain, many, print_table, say, size_text
+from vpclogs.cli.terminal import Subparsers, many, print_table, report, report_failure, size_text
 
 if TYPE_CHECKING:
     from vpclogs.objects import LogObject
@@ -33,14 +33,14 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the partitions, and the total work."""
-    from vpclogs.settings import load_settings
+    from vpclogs.config.settings import load_settings
 
     settings = load_settings(arguments.config, os.environ)
     options = wanted(arguments, settings)
     # Imported after the options are validated, so that a mistake is reported at once.
-    from vpclogs.batches import plan_batches
-    from vpclogs.clients import client_for
     from vpclogs.pipeline import Pipeline
+    from vpclogs.planning.batches import plan_batches
+    from vpclogs.s3.clients import client_for
 
     found = Pipeline(settings, client_for=client_for).survey_days(arguments.log_type, **options)
     objects = found.objects
@@ -53,17 +53,17 @@ def run(arguments: argparse.Namespace) -> int:
     print_table(["partition", "objects", "bytes"], _by_partition(objects))
     partitions = many(len({item.partition for item in objects}), "partition")
     size = size_text(sum(item.size for item in objects))
-    say(
+    report(
         f"{partitions}, {many(len(objects), 'object')} to load of {found.listed} listed, {size}, "
         f"{many(len(batches), 'batch', 'batches')}"
     )
-    say(f"S3 requests of this load: {found.requests} to list, about {_reads(objects)} to read")
+    report(f"S3 requests of this load: {found.requests} to list, about {_reads(objects)} to read")
     if not found.listed and not found.failures:
-        say(nothing_new(found, settings, arguments))
+        report(nothing_new(found, settings, arguments))
     for line in listing_notes(found, settings):
-        say(line)
+        report(line)
     for failure in found.failures:
-        complain(f"{failure.label}: {failure.detail}")
+        report_failure(f"{failure.label}: {failure.detail}")
     return 1 if found.failures else 0
 
 
@@ -76,6 +76,6 @@ def _by_partition(objects: Sequence[LogObject]) -> list[tuple[str, int, int]]:
 
 
 def _reads(objects: Sequence[LogObject]) -> int:
-    from vpclogs.fetching import PART_BYTES
+    from vpclogs.s3.prefetch import PART_BYTES
 
     return sum(-(-item.size // PART_BYTES) for item in objects if item.problem is None)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from vpclogs.cli.terminal import NOTES, error_lines, many, say, size_text
+from vpclogs.cli.terminal import NOTES, error_lines, many, report, size_text
 from vpclogs.foreign_text import shown
 from vpclogs.runs import BatchRef, RunCounts, RunOutcome, StageCounts, Watcher
 
@@ -27,7 +27,7 @@ def run_here(pipeline: Pipeline, batches: Sequence[BatchRef], run_key: str, *, s
     if not objects:
         return pipeline.run(batches, run_key, stage=stage)
     size = size_text(sum(item.size for item in objects))
-    say(f"{many(len(objects), 'object')} to load, {size}, {many(len(batches), 'batch', 'batches')}")
+    report(f"{many(len(objects), 'object')} to load, {size}, {many(len(batches), 'batch', 'batches')}")
     with _watcher(len(objects)) as watcher:
         return pipeline.run(batches, run_key, stage=stage, watcher=watcher)
 
@@ -64,7 +64,7 @@ class _Printed(Watcher):
 def _watcher(objects: int) -> Iterator[Watcher]:
     """Provide the watcher of a run of ``objects`` objects on stderr."""
     if not sys.stderr.isatty():
-        yield _Printed(say)
+        yield _Printed(report)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from vpclogs.cli.terminal import RESULTS, Subparsers, UsageError, json_text, print_table, say
+from vpclogs.cli.terminal import RESULTS, Subparsers, UsageError, json_text, print_table, report
 from vpclogs.foreign_text import escaped
 
 __all__ = ["register"]
@@ -47,8 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the result of the query."""
     if arguments.spreadsheet and arguments.format != "csv":
         raise UsageError("--spreadsheet needs --format csv")
+    from vpclogs.config.settings import load_settings
     from vpclogs.querying.process import Tables, run_query
-    from vpclogs.settings import load_settings
 
     settings = load_settings(arguments.config, os.environ)
     sql = sys.stdin.read() if arguments.sql == "-" else arguments.sql
@@ -62,7 +62,7 @@ def _write_table(headers: Sequence[str], rows: Iterator[list[Any]]) -> None:
     listed = [row for _, row in zip(range(_TABLE_ROWS), rows, strict=False)]
     print_table(headers, listed)
     if next(rows, None) is not None:
-        say(f"only the first {_TABLE_ROWS} rows are shown; --format csv or json gives all")
+        report(f"only the first {_TABLE_ROWS} rows are shown; --format csv or json gives all")
 
 
 def _write_json(headers: Sequence[str], rows: Iterator[list[Any]]) -> None:

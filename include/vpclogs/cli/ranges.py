@@ -12,7 +12,7 @@ from vpclogs.identifiers import is_account, is_region
 from vpclogs.partitions import UNKNOWN_REGION, LogType
 
 if TYPE_CHECKING:
-    from vpclogs.settings import Settings
+    from vpclogs.config.settings import Settings
 
 __all__ = ["add_days", "add_log_type", "add_range", "day", "wanted"]
 

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from msgspec.json import Encoder
 
-from vpclogs.cli.terminal import complain, say, size_text
+from vpclogs.cli.terminal import report, report_failure, size_text
 from vpclogs.foreign_text import shown_json
 from vpclogs.parsing import ObjectEnd, ObjectState, Parsed, Refused
 from vpclogs.reasons import REASONS
@@ -111,12 +111,12 @@ class Report:
             case ObjectState.LOADED:
                 pass
             case ObjectState.EMPTY:
-                say(f"{path}: {end.detail or end.reason}")
+                report(f"{path}: {end.detail or end.reason}")
             case ObjectState.REFUSED:
-                complain(f"{path}: refused whole, {end.reason}: {end.detail}. {_action(end.reason)}")
+                report_failure(f"{path}: refused whole, {end.reason}: {end.detail}. {_action(end.reason)}")
                 self._output.reject(path, end)
             case _:
-                complain(f"{path}: not read, {end.detail}")
+                report_failure(f"{path}: not read, {end.detail}")
 
     def summary(self) -> int:
         """Print the counts and return the exit code."""
@@ -124,13 +124,13 @@ class Report:
         refused = output.reasons.total()
         files = ", ".join(f"{count} {state}" for state, count in self._states.items()) or "none to its end"
         if self.full:
-            say(f"stopped after {output.rows} good records (--limit)")
-        say(f"files: {files}; {size_text(self._raw_bytes)} decompressed")
-        say(f"records: {output.rows + refused} = {output.rows} good + {refused} refused")
+            report(f"stopped after {output.rows} good records (--limit)")
+        report(f"files: {files}; {size_text(self._raw_bytes)} decompressed")
+        report(f"records: {output.rows + refused} = {output.rows} good + {refused} refused")
         for reason, count in output.reasons.most_common():
-            say(f"  {count} {reason}: {REASONS[reason].meaning if reason in REASONS else ''}")
+            report(f"  {count} {reason}: {REASONS[reason].meaning if reason in REASONS else ''}")
         if refused and output.rejects_to is None:
-            say("--rejects FILE writes each refused record and what is wrong in it")
+            report("--rejects FILE writes each refused record and what is wrong in it")
         return 0 if self._states.keys() <= {ObjectState.LOADED, ObjectState.EMPTY} else 1
 
 

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from vpclogs.cli.terminal import UsageError, complain, many, print_table, say, size_text
+from vpclogs.cli.terminal import UsageError, many, print_table, report, report_failure, size_text
 from vpclogs.errors import ConfigError, InvalidPartition, VpcLogsError
 from vpclogs.foreign_text import shown
 from vpclogs.partitions import LogType, Partition
 
 if TYPE_CHECKING:
-    from vpclogs.airflow_api import DagRun
-    from vpclogs.backfilling import BackfillPlan
-    from vpclogs.partition_runs import PartitionRuns
+    from vpclogs.config.settings import Settings
     from vpclogs.pipeline import Pipeline
-    from vpclogs.settings import Settings
+    from vpclogs.reloads.airflow_api import DagRun
+    from vpclogs.reloads.backfill import BackfillPlan
+    from vpclogs.reloads.partition_runs import PartitionRuns
 
 __all__ = ["airflow_runs", "confirm", "follow", "parse_budget", "parse_keys", "reload_here", "show_plan"]
 __all__ += ["within_budget"]
@@ -42,7 +42,7 @@ def parse_budget(text: str | None) -> int | None:
     Raises:
         UsageError: it is not a size.
     """
-    from vpclogs.settings import size_in_bytes
+    from vpclogs.config.settings import size_in_bytes
 
     try:
         return None if text is None else int(size_in_bytes(text))
@@ -56,8 +56,8 @@ def airflow_runs(settings: Settings, log_type: LogType, *, note: str) -> Partiti
     Raises:
         ConfigError: none is configured, or there is no login for it.
     """
-    from vpclogs.airflow_api import AirflowApi
-    from vpclogs.partition_runs import PartitionRuns
+    from vpclogs.reloads.airflow_api import AirflowApi
+    from vpclogs.reloads.partition_runs import PartitionRuns
 
     if settings.airflow is None:
         raise ConfigError(
@@ -74,25 +74,25 @@ def follow(runs: PartitionRuns, keys: Sequence[str], *, at_once: int, wait: bool
     failed = 0
     try:
         for run in runs.start(keys, at_once=at_once):
-            failed += _tell(run)
+            failed += _report_run(run)
         while wait and runs.under_way:
             for run in runs.ended():
-                failed += _tell(run)
+                failed += _report_run(run)
     except KeyboardInterrupt:
-        say("", f"stopped; still under way in Airflow: {', '.join(runs.under_way) or 'nothing'}")
+        report("", f"stopped; still under way in Airflow: {', '.join(runs.under_way) or 'nothing'}")
         raise
     return failed
 
 
-def _tell(run: DagRun) -> bool:
+def _report_run(run: DagRun) -> bool:
     """Report a run. Return True if it failed."""
-    from vpclogs.airflow_api import ACTIVE
+    from vpclogs.reloads.airflow_api import ACTIVE
 
     failed = run.state not in (*ACTIVE, "success")
     if failed:
-        complain(f"{run.key}: the run has {run.state}: {run.url}")
+        report_failure(f"{run.key}: the run has {run.state}: {run.url}")
     else:
-        say(f"{run.key}: {'done' if run.state == 'success' else f'{run.state}, {run.url}'}")
+        report(f"{run.key}: {'done' if run.state == 'success' else f'{run.state}, {run.url}'}")
     return failed
 
 
@@ -102,13 +102,13 @@ def reload_here(pipeline: Pipeline, partitions: Sequence[Partition], *, command:
 
     failed = 0
     for number, partition in enumerate(partitions, start=1):
-        say(f"{partition.key}: reloading, {number} of {len(partitions)}")
+        report(f"{partition.key}: reloading, {number} of {len(partitions)}")
         run_key = f"vpclogs {command}/{partition.key}/{pipeline.clock():%Y-%m-%dT%H:%M:%SZ}/{uuid4().hex[:6]}"
         try:
             batches = pipeline.plan_partition(partition.log_type, partition.key, run_key=run_key)
             run_here(pipeline, batches, run_key)
         except VpcLogsError as error:
-            complain(*error.lines)
+            report_failure(*error.lines)
             failed += 1
         else:
             _report_reload(pipeline, run_key, partition)
@@ -121,7 +121,7 @@ def _report_reload(pipeline: Pipeline, run_key: str, partition: Partition) -> No
     if not manifest.targets:
         kept = pipeline.ledger.partitions.status(partition.log_type, only=[partition], since=partition.day)
         rows, quarantined = (kept[0].certificate.rows, kept[0].certificate.quarantined) if kept else (0, 0)
-        say(
+        report(
             f"{partition.key}: nothing to reload, S3 has no object of it any more; "
             f"{many(rows, 'row')}, {quarantined} quarantined are kept"
         )
@@ -131,27 +131,29 @@ def _report_reload(pipeline: Pipeline, run_key: str, partition: Partition) -> No
     for key in [partition.key, *sorted(committed.brought.keys() - {partition.key})]:
         one = committed.of(key)
         counts = f"{many(one.rows, 'row')}, {one.quarantined} quarantined"
-        say(f"{key}: {counts}" if key in swapped else f"{key}: {counts}, added to what it held")
+        report(f"{key}: {counts}" if key in swapped else f"{key}: {counts}, added to what it held")
 
 
 def show_plan(plan: BackfillPlan) -> None:
     """Print the partitions on stdout, the total cost on stderr."""
     rows = [[one.partition.key, one.state, one.objects, one.pending, one.bytes] for one in plan.work]
     print_table(["partition", "state", "objects", "not loaded", "bytes"], rows)
-    say(
+    report(
         f"{many(len(plan.work), 'partition')} to reload, {plan.done} left out as complete; "
         f"{many(plan.objects, 'object')}, {size_text(plan.bytes)}, {many(plan.batches, 'batch', 'batches')}"
     )
-    say(f"S3 requests of the runs: about {plan.requests_to_list} to list, {plan.requests_to_read} to read")
+    report(f"S3 requests of the runs: about {plan.requests_to_list} to list, {plan.requests_to_read} to read")
     for failure in plan.failures:
-        complain(f"{failure.label}: {failure.detail}")
+        report_failure(f"{failure.label}: {failure.detail}")
 
 
 def within_budget(plan: BackfillPlan, settings: Settings, budget: int | None) -> bool:
     """Return True if the plan is within the budget; otherwise report the excess."""
     excess = plan.beyond(settings.limits, budget=budget)
     if excess:
-        complain(f"not started: {excess}. Take fewer days, or allow so many bytes with --budget, such as --budget 2TB")
+        report_failure(
+            f"not started: {excess}. Take fewer days, or allow so many bytes with --budget, such as --budget 2TB"
+        )
     return excess is None
 
 

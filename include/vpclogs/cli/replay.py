@@ -11,14 +11,14 @@ from uuid import uuid4
 
 from vpclogs.cli.ranges import add_log_type
 from vpclogs.cli.reloads import parse_budget, parse_keys, reload_here, within_budget
-from vpclogs.cli.terminal import Subparsers, UsageError, complain, many, print_table, say, size_text
+from vpclogs.cli.terminal import Subparsers, UsageError, many, print_table, report, report_failure, size_text
 from vpclogs.errors import VpcLogsError
 from vpclogs.partitions import LogType, Partition
 
 if TYPE_CHECKING:
-    from vpclogs.backfilling import BackfillPlan
     from vpclogs.pipeline import Pipeline
-    from vpclogs.replaying import Held
+    from vpclogs.recovery.replay import Held
+    from vpclogs.reloads.backfill import BackfillPlan
 
 __all__ = ["register"]
 
@@ -51,10 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     if reason is not None and reason not in REASONS:
         raise UsageError(f"--reason {reason} is no reason code; docs/schemas.md lists them")
     budget = parse_budget(arguments.budget)
-    from vpclogs.clients import client_for
+    from vpclogs.config.settings import load_settings
     from vpclogs.pipeline import Pipeline
-    from vpclogs.replaying import survey_quarantine
-    from vpclogs.settings import load_settings
+    from vpclogs.recovery.replay import survey_quarantine
+    from vpclogs.s3.clients import client_for
 
     pipeline = Pipeline(load_settings(arguments.config, os.environ), client_for=client_for)
     held = survey_quarantine(pipeline, log_type, reason=reason, partition=only)
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(pipeline: Pipeline, held: Sequence[Held], reason: str | None, *, count: bool) -> None:
-    from vpclogs.replaying import count_movable
+    from vpclogs.recovery.replay import count_movable
 
     headers = ["partition", "records with text", "without", "whole objects"]
     rows = [[one.partition.key, one.kept.total(), one.cut.total(), one.whole.total()] for one in held]
@@ -80,16 +80,16 @@ def _show(pipeline: Pipeline, held: Sequence[Held], reason: str | None, *, count
         rows = [[*row, count_movable(pipeline, one, reason=reason)] for row, one in zip(rows, held, strict=True)]
     print_table(headers, rows)
     if not held:
-        say("the quarantine holds nothing of that kind")
+        report("the quarantine holds nothing of that kind")
 
 
 def _plan_reloads(pipeline: Pipeline, partitions: Sequence[Partition]) -> BackfillPlan | None:
     if not partitions:
         return None
-    from vpclogs.backfilling import plan_reloads
+    from vpclogs.reloads.backfill import plan_reloads
 
     plan = plan_reloads(pipeline, partitions)
-    say(
+    report(
         f"{many(len(partitions), 'partition')} must be read from S3 again: {many(plan.objects, 'object')}, "
         f"{size_text(plan.bytes)} (--no-reload leaves that out)"
     )
@@ -99,14 +99,14 @@ def _plan_reloads(pipeline: Pipeline, partitions: Sequence[Partition]) -> Backfi
 def _replay(pipeline: Pipeline, log_type: LogType, reason: str | None, only: Partition | None) -> int:
     """Replay the quarantine. Return 1 if it failed."""
     from vpclogs.cli.progress import run_here
-    from vpclogs.replaying import plan_replay, stage_replay
+    from vpclogs.recovery.replay import plan_replay, stage_replay
 
     run_key = f"vpclogs replay/{pipeline.clock():%Y-%m-%dT%H:%M:%SZ}/{uuid4().hex[:6]}"
     batches = plan_replay(pipeline, log_type, run_key=run_key, reason=reason, partition=only)
     try:
         done = run_here(pipeline, batches, run_key, stage=partial(stage_replay, pipeline))
     except VpcLogsError as error:
-        complain(*error.lines)
+        report_failure(*error.lines)
         return 1
-    say(f"{many(done.rows, 'record')} moved from the quarantine to {log_type}")
+    report(f"{many(done.rows, 'record')} moved from the quarantine to {log_type}")
     return 0

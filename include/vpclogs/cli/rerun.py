@@ -33,12 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Start the runs, or reload in this process."""
     log_type = LogType(arguments.log_type)
     partitions = parse_keys(arguments.keys, log_type)
-    from vpclogs.settings import load_settings
+    from vpclogs.config.settings import load_settings
 
     settings = load_settings(arguments.config, os.environ)
     if arguments.local:
-        from vpclogs.clients import client_for
         from vpclogs.pipeline import Pipeline
+        from vpclogs.s3.clients import client_for
 
         return min(1, reload_here(Pipeline(settings, client_for=client_for), partitions, command="rerun"))
     runs = airflow_runs(settings, log_type, note="started by vpclogs rerun")

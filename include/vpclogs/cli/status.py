@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.cli.ranges import add_log_type, day
-from vpclogs.cli.terminal import Subparsers, UsageError, print_table, say, size_text, tell
+from vpclogs.cli.terminal import Subparsers, UsageError, print_lines, print_table, report, size_text
 from vpclogs.errors import InvalidPartition
 from vpclogs.partitions import LogType, Partition
 
@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the partitions; with ``--partition``, all details of one."""
     log_types = [LogType(arguments.log_type)] if arguments.log_type else list(LogType)
     only = _partitions(arguments.partition, log_types)
+    from vpclogs.config.settings import load_settings
     from vpclogs.ledger import Ledger
-    from vpclogs.settings import load_settings
 
     now = datetime.now(UTC)
     ledger = Ledger(load_settings(arguments.config, os.environ).ledger)
@@ -60,12 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
     print_table(_HEADERS, [_row(status, now) for status in found])
     for status in found:
         if status.state == "failed":
-            say(f"{status.partition.log_type} {status.partition.key} failed: {status.detail}")
+            report(f"{status.partition.log_type} {status.partition.key} failed: {status.detail}")
     for log_type in log_types:
         for one in ledger.watching.unread(log_type):
-            say(f"{log_type}: not understood, so nothing below is listed (source {one.source}): {one.label}")
+            report(f"{log_type}: not understood, so nothing below is listed (source {one.source}): {one.label}")
     if not found:
-        say("no partition has failed" if arguments.failed else "the ledger has no partitions yet")
+        report("no partition has failed" if arguments.failed else "the ledger has no partitions yet")
     return 0
 
 
@@ -87,14 +87,14 @@ def _row(status: PartitionStatus, now: datetime) -> list[Any]:
 
 def _print_details(ledger: Ledger, found: Sequence[PartitionStatus], key: str) -> int:
     if not found:
-        say(f"the ledger does not know the partition {key}")
+        report(f"the ledger does not know the partition {key}")
         return 1
     for status in found:
         for line in _details(status):
-            tell(line)
+            print_lines(line)
         for finding in ledger.partitions.findings(status.partition):
             example = f" (such as {finding.example})" if finding.example else ""
-            tell(f"  {_time(finding.created_at)} {finding.severity} {finding.check}: {finding.message}{example}")
+            print_lines(f"  {_time(finding.created_at)} {finding.severity} {finding.check}: {finding.message}{example}")
     return 0
 
 

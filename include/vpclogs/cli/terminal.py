@@ -1,6 +1,6 @@
 """What the commands write: rows on stdout, all that is said about them on stderr.
 
-Nothing here needs text that is already safe: `tell`, `say`, `complain` and `print_table`
+Nothing here needs text that is already safe: `print_lines`, `report`, `report_failure` and `print_table`
 escape what they print. Each argument is one line, so a line break is escaped too.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, NoReturn, TextIO, TypeAlias
 
 from vpclogs.errors import VpcLogsError
 from vpclogs.foreign_text import escaped, printable, shown, shown_json, shown_lines
-from vpclogs.json_values import plain
+from vpclogs.querying.json_values import plain
 
 __all__ = [
     "NOTES",
@@ -24,16 +24,16 @@ __all__ = [
     "Parser",
     "Subparsers",
     "UsageError",
-    "complain",
+    "report_failure",
     "error_lines",
     "json_text",
     "many",
     "size_text",
     "outside",
     "print_table",
-    "say",
+    "report",
     "shortened_list",
-    "tell",
+    "print_lines",
     "trace_lines",
 ]
 
@@ -99,20 +99,20 @@ def outside(error: Exception) -> bool:
     return isinstance(error, OSError | VpcLogsError) or type(error).__module__.partition(".")[0] in _OUTSIDE
 
 
-def tell(*lines: str) -> None:
+def print_lines(*lines: str) -> None:
     """Print lines of the result."""
     for line in lines:
         print(shown(line), file=RESULTS)
 
 
-def say(*lines: str) -> None:
+def report(*lines: str) -> None:
     """Print lines for the person at the terminal."""
     print("\n".join(map(shown, lines)), file=sys.stderr, flush=True)
 
 
-def complain(*lines: str) -> None:
+def report_failure(*lines: str) -> None:
     """Print what failed, by the command's name so that it can be found in a log."""
-    say(f"vpclogs: {lines[0]}", *lines[1:])
+    report(f"vpclogs: {lines[0]}", *lines[1:])
 
 
 def error_lines(error: Exception, label: str = "") -> list[str]:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from vpclogs.ledger.alerts import AlertBook
-from vpclogs.ledger.certificates import CertificateBook
-from vpclogs.ledger.cuts import CutBook
+from vpclogs.ledger.alerts import AlertStore
+from vpclogs.ledger.certificates import CertificateStore
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.deliveries import DeliveryBook
-from vpclogs.ledger.intents import IntentBook
+from vpclogs.ledger.deliveries import DeliveryStore
+from vpclogs.ledger.expirations import ExpirationStore
+from vpclogs.ledger.intents import IntentStore
 from vpclogs.ledger.listings import ListingBook
-from vpclogs.ledger.manifests import ManifestBook
-from vpclogs.ledger.objects import ObjectBook
-from vpclogs.ledger.partitions import PartitionBook
-from vpclogs.ledger.pruning import PruningBook
-from vpclogs.ledger.statistics import StatisticsBook
-from vpclogs.ledger.traits import TraitBook
-from vpclogs.ledger.watching import WatchBook
+from vpclogs.ledger.manifests import ManifestStore
+from vpclogs.ledger.monitor_queries import MonitorQueries
+from vpclogs.ledger.objects import ObjectStore
+from vpclogs.ledger.partitions import PartitionStore
+from vpclogs.ledger.pruning import PruningStore
+from vpclogs.ledger.schema_features import FeatureStore
+from vpclogs.ledger.statistics import StatisticsStore
 
 __all__ = ["Ledger"]
 
@@ -28,16 +28,16 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self.database = database = Database(url)
-        self.objects = ObjectBook(database)
-        self.manifests = ManifestBook(database)
+        self.objects = ObjectStore(database)
+        self.manifests = ManifestStore(database)
         self.listings = ListingBook(database)
-        self.intents = IntentBook(database)
-        self.cuts = CutBook(database)
-        self.partitions = PartitionBook(database)
-        self.deliveries = DeliveryBook(database)
-        self.traits = TraitBook(database)
-        self.watching = WatchBook(database)
-        self.alerts = AlertBook(database)
-        self.pruning = PruningBook(database)
-        self.statistics = StatisticsBook(database)
-        self.certificates = CertificateBook(database)
+        self.intents = IntentStore(database)
+        self.cuts = ExpirationStore(database)
+        self.partitions = PartitionStore(database)
+        self.deliveries = DeliveryStore(database)
+        self.traits = FeatureStore(database)
+        self.watching = MonitorQueries(database)
+        self.alerts = AlertStore(database)
+        self.pruning = PruningStore(database)
+        self.statistics = StatisticsStore(database)
+        self.certificates = CertificateStore(database)

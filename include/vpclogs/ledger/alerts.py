@@ -9,12 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from vpclogs.audits.finding import Severity
+from vpclogs.findings import MonitorFinding, Severity
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.tables import alerts
-from vpclogs.monitors.finding import MonitorFinding
 
-__all__ = ["Alert", "AlertBook", "News"]
+__all__ = ["Alert", "AlertStore", "AlertChanges"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class AlertChanges:
     """Alerts that one notifier has yet to announce: new, still open after a long time, or resolved."""
 
     new: tuple[Alert, ...] = ()
@@ -60,7 +59,7 @@ class News:
         return self.new + self.again
 
 
-class AlertBook:
+class AlertStore:
     """The table ``alerts``. At most one alert per key is open."""
 
     def __init__(self, database: Database) -> None:
@@ -102,7 +101,7 @@ class AlertBook:
         now: datetime,
         retell: timedelta,
         without_end: Collection[str] = (),
-    ) -> News:
+    ) -> AlertChanges:
         """Return the alerts of at least ``severity`` that the notifier ``listener`` has yet to announce.
 
         A resolution is announced only where the alert was. Alerts of the monitors in ``without_end`` are announced
@@ -120,7 +119,7 @@ class AlertBook:
                     again.append(alert)
             elif not alert.open and told is not None and told["end"] is None:
                 ended.append(alert)
-        return News(*(tuple(_loudest_first(some)) for some in (new, again, ended)))
+        return AlertChanges(*(tuple(_loudest_first(some)) for some in (new, again, ended)))
 
     def mark_told(self, listener: str, told: Sequence[Alert], *, now: datetime) -> None:
         """Record that ``listener`` announced the alerts in their current state."""

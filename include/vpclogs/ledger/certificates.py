@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, delete, insert, select, update
 
-from vpclogs.audits.finding import Finding
+from vpclogs.findings import Finding
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.intents import open_within
 from vpclogs.ledger.objects import NOT_COUNTED, log_object
@@ -20,7 +20,7 @@ from vpclogs.manifests import Mode, manifest_hash
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
 
-__all__ = ["Certified", "CertificateBook", "Standing"]
+__all__ = ["Certified", "CertificateStore", "Standing"]
 
 _COUNTS = ("listed", "loaded", "refused", "empty", "gone", "pending")
 
@@ -51,7 +51,7 @@ class Certified:
         return not self.detail
 
 
-class CertificateBook:
+class CertificateStore:
     """The table ``certificates``, with the queries needed to write one."""
 
     def __init__(self, database: Database) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 
 from sqlalchemy import Row, and_, case, delete, func, insert, select
 
-from vpclogs.layouts import key_time
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.objects import NOT_COUNTED
 from vpclogs.ledger.tables import deliveries, objects
+from vpclogs.object_keys import key_time
 
-__all__ = ["DeliveryBook"]
+__all__ = ["DeliveryStore"]
 
 _DONE = ("loaded", "refused", "empty", "gone")
 _PLACE = ("source", "account", "region", "scope")
@@ -27,7 +27,7 @@ _COUNTS = ("objects", "settled", "refused_objects", "other_logs", "rows", "refus
 Key = tuple[Any, ...]
 
 
-class DeliveryBook:
+class DeliveryStore:
     """The table ``deliveries``."""
 
     def __init__(self, database: Database) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row, delete, insert, select, update
 
-from vpclogs.batch_results import BatchResult
 from vpclogs.errors import VpcLogsError
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.objects import log_object
@@ -20,14 +19,15 @@ from vpclogs.manifests import ListingFailure, Manifest, Mode, manifest_hash
 from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
 from vpclogs.runs import AuditDecision, RunOutcome
+from vpclogs.staged import BatchResult
 from vpclogs.unread import UnreadFolders
 
-__all__ = ["ManifestBook"]
+__all__ = ["ManifestStore"]
 
 _PLANNED = manifest_objects.c.region.label("planned")  # null in manifests of earlier releases
 
 
-class ManifestBook:
+class ManifestStore:
     """The tables ``manifests``, ``manifest_objects`` and ``staged_batches``."""
 
     def __init__(self, database: Database) -> None:

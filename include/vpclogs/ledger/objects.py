@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Row, bindparam, insert, select, tuple_, update
 
-from vpclogs.batch_results import LEFT_OUT
 from vpclogs.ledger.database import REFUSALS, Database, refusal
 from vpclogs.ledger.tables import objects, scopes
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
+from vpclogs.staged import LEFT_OUT
 
-__all__ = ["NOT_COUNTED", "SETTLED", "UNKNOWN_ETAG", "ObjectBook", "log_object", "within"]
+__all__ = ["NOT_COUNTED", "SETTLED", "UNKNOWN_ETAG", "ObjectStore", "log_object", "within"]
 
 SETTLED = ("loaded", "refused", "empty")
 """States of an object that is done: planning leaves it out."""
@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 _CHUNK = 500  # parameters per statement; SQLite and PostgreSQL both take far more
 
 
-class ObjectBook:
+class ObjectStore:
     """The tables ``objects`` and ``scopes``."""
 
     def __init__(self, database: Database) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import and_, case, delete, func, insert, select, update
 
-from vpclogs.audits.finding import Finding
+from vpclogs.findings import Finding
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.objects import NOT_COUNTED, SETTLED, within
 from vpclogs.ledger.tables import findings, objects, partitions
 from vpclogs.partitions import LogType, Partition
 
-__all__ = ["Certificate", "PartitionBook", "PartitionStatus"]
+__all__ = ["Certificate", "PartitionStore", "PartitionStatus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class PartitionStatus:
     certificate: Certificate
 
 
-class PartitionBook:
+class PartitionStore:
     """The tables ``partitions`` and ``findings``, and counts over ``objects``."""
 
     def __init__(self, database: Database) -> None:

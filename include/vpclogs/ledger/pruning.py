@@ -27,13 +27,13 @@ from vpclogs.ledger.tables import (
 )
 from vpclogs.partitions import LogType
 
-__all__ = ["PruningBook"]
+__all__ = ["PruningStore"]
 
 _AT_ONCE = 1000
 """Rows deleted per transaction; publishers wait for each."""
 
 
-class PruningBook:
+class PruningStore:
     """Deletes from all tables. A call resumes where an interrupted one stopped."""
 
     def __init__(self, database: Database) -> None:

@@ -14,13 +14,13 @@ from vpclogs.manifests import Mode
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
 
 if TYPE_CHECKING:
-    from vpclogs.ledger.intents import Intent, Plan
+    from vpclogs.intents import Intent, Plan
 
 __all__ = ["abandon_within", "settle_within"]
 
 
 def settle_within(connection: Connection, intent: Intent, now: datetime) -> None:
-    """Settle an intent; see `IntentBook.settle`."""
+    """Settle an intent; see `IntentStore.settle`."""
     closed = connection.execute(
         update(intents).where(intents.c.seq == intent.seq, intents.c.open).values(open=False, settled_at=now)
     )
@@ -51,7 +51,7 @@ def settle_within(connection: Connection, intent: Intent, now: datetime) -> None
 
 
 def abandon_within(connection: Connection, intent: Intent) -> None:
-    """Abandon an intent; see `IntentBook.abandon`."""
+    """Abandon an intent; see `IntentStore.abandon`."""
     gone = connection.execute(delete(intents).where(intents.c.seq == intent.seq, intents.c.open))
     if gone.rowcount:
         # a reload claims objects that an earlier publish settled: those stay settled

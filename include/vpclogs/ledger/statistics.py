@@ -13,18 +13,18 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, func, insert, select, update
 
-from vpclogs.audits.partition_statistics import PartitionStatistics
-from vpclogs.audits.statistics import merge
+from vpclogs.intents import Plan
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.intents import Plan
 from vpclogs.ledger.tables import intents, partition_statistics, staged_batches
 from vpclogs.manifests import Mode
 from vpclogs.partitions import LogType, Partition
+from vpclogs.profile.partition_statistics import PartitionStatistics
+from vpclogs.profile.statistics import merge
 
-__all__ = ["StatisticsBook"]
+__all__ = ["StatisticsStore"]
 
 
-class StatisticsBook:
+class StatisticsStore:
     """The table ``partition_statistics``."""
 
     def __init__(self, database: Database) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from vpclogs.audits.finding import Severity
+from vpclogs.findings import Severity
 from vpclogs.monitors.coverage import uncovered_accounts, uncovered_regions, unread_folders
 from vpclogs.monitors.drift import drifts
 from vpclogs.monitors.freshness import missing_runs, stale_places

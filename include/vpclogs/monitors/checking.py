@@ -7,11 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vpclogs.audits.finding import Severity
 from vpclogs.errors import ConfigError
-from vpclogs.monitors.finding import MonitorFinding
+from vpclogs.findings import MonitorFinding, Severity
 from vpclogs.monitors.running import Report, keep
-from vpclogs.sql_checks import SqlCheck, check_files, read_check, run_check
+from vpclogs.monitors.sql_checks import SqlCheck, check_files, read_check, run_check
 
 if TYPE_CHECKING:
     from vpclogs.pipeline import Pipeline

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
-from vpclogs.discovery import discover
-from vpclogs.monitors.monitor import Sighting
-from vpclogs.monitors.places import Place
-from vpclogs.monitors.scene import Scene, Uncovered
+from vpclogs.config.sources import AccountFilter, Source
+from vpclogs.monitors.entities import Entity
+from vpclogs.monitors.monitor import Observation
+from vpclogs.monitors.snapshot import Snapshot, Uncovered
 from vpclogs.objects import LogObject
-from vpclogs.sources import AccountFilter, Source
+from vpclogs.s3.listing import discover
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -46,12 +46,12 @@ def find_uncovered(
     return found
 
 
-def uncovered_accounts(scene: Scene) -> Iterator[Sighting]:
+def uncovered_accounts(snapshot: Snapshot) -> Iterator[Observation]:
     """One for each account."""
-    for one in scene.uncovered:
-        source = scene.sources[one.source]
-        yield Sighting(
-            Place(source.log_type, source.name, one.account),
+    for one in snapshot.uncovered:
+        source = snapshot.sources[one.source]
+        yield Observation(
+            Entity(source.log_type, source.name, one.account),
             f"{source.log_type} of account {one.account} is in s3://{source.bucket}/{source.prefix} and no source "
             f"reads it: {one.objects} objects of {one.bytes:,} bytes in the last days; add the account to "
             f"`accounts` of the source {source.name}, or list all and deny this one",
@@ -59,30 +59,30 @@ def uncovered_accounts(scene: Scene) -> Iterator[Sighting]:
         )
 
 
-def uncovered_regions(scene: Scene) -> Iterator[Sighting]:
+def uncovered_regions(snapshot: Snapshot) -> Iterator[Observation]:
     """One for each source and region that it does not list. A region that a source denies is known."""
     together: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-    for one in scene.left_out:
-        if scene.sources[one.source].regions.allow is not None:
+    for one in snapshot.left_out:
+        if snapshot.sources[one.source].regions.allow is not None:
             together[one.source, one.region].append(f"{one.scope} of account {one.account}")
     for (source, region), names in sorted(together.items()):
         more = f" and {len(names) - _EXAMPLES} more" if len(names) > _EXAMPLES else ""
-        yield Sighting(
-            Place(scene.sources[source].log_type, source, region=region),
+        yield Observation(
+            Entity(snapshot.sources[source].log_type, source, region=region),
             f"{len(names)} VPCs are in {region}, which the `regions` of the source {source} do not have, so their "
             f"query logs are not listed: {', '.join(names[:_EXAMPLES])}{more}; add the region, or "
             f"list all and deny this one",
         )
 
 
-def unread_folders(scene: Scene) -> Iterator[Sighting]:
+def unread_folders(snapshot: Snapshot) -> Iterator[Observation]:
     """Return one for each source whose newest listing found folders that no layout has."""
-    newest = [looks[-1] for looks in scene.looks.values() if looks]
+    newest = [looks[-1] for looks in snapshot.looks.values() if looks]
     for one in (one for look in newest for one in look.unread):
-        if one.source in scene.sources:
-            place = Place(scene.sources[one.source].log_type, one.source)
-            yield Sighting(
-                place, f"{place.label}: not understood, so nothing below is loaded: {one.label}", example=one.names[0]
+        if one.source in snapshot.sources:
+            entity = Entity(snapshot.sources[one.source].log_type, one.source)
+            yield Observation(
+                entity, f"{entity.label}: not understood, so nothing below is loaded: {one.label}", example=one.names[0]
             )
 
 

@@ -8,17 +8,17 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
 
-from vpclogs.audits.expectations import EXPECTATIONS
-from vpclogs.audits.finding import Severity
-from vpclogs.audits.partition_statistics import PartitionStatistics
-from vpclogs.audits.tally import OTHERS, Tally
-from vpclogs.ledger.traits import Trait
-from vpclogs.monitors.monitor import Sighting
-from vpclogs.monitors.places import Place
-from vpclogs.monitors.scene import Scene
+from vpclogs.findings import Severity
+from vpclogs.ledger.schema_features import SchemaFeature
+from vpclogs.monitors.entities import Entity
+from vpclogs.monitors.monitor import Observation
+from vpclogs.monitors.snapshot import Snapshot
 from vpclogs.partitions import LogType, Partition
+from vpclogs.profile.counter import OTHERS, NameCounter
+from vpclogs.profile.expectations import EXPECTATIONS
+from vpclogs.profile.partition_statistics import PartitionStatistics
 
-__all__ = ["Kind", "drifts", "traits_in"]
+__all__ = ["Kind", "drifts", "features_in"]
 
 _NEWS = timedelta(days=2)  # how long a change counts as new, and how long a source does
 _FEWEST_DAYS = 3
@@ -35,51 +35,51 @@ class Kind(StrEnum):
     COLUMN = "column"  # a column of the schema with a value in some record
 
 
-def traits_in(
+def features_in(
     log_type: str, statistics: Mapping[str, Mapping[str, Any]], sources: Mapping[Partition, str]
-) -> Iterator[tuple[Trait, date, str | None]]:
+) -> Iterator[tuple[SchemaFeature, date, str | None]]:
     """Yield the traits in a batch's statistics (by partition key), each with its path day and an example."""
     for key, data in statistics.items():
         partition = Partition.parse(key, log_type)
         seen = PartitionStatistics.from_json({name: value for name, value in data.items() if name != "sample"})
         if partition not in sources or not seen.rows:
             continue
-        place = (log_type, sources[partition], partition.account, partition.region)
-        yield Trait(*place, Kind.RECORDS, ""), partition.day, None
+        entity = (log_type, sources[partition], partition.account, partition.region)
+        yield SchemaFeature(*entity, Kind.RECORDS, ""), partition.day, None
         for kind, tally in (
             (Kind.VERSION, seen.versions),
             (Kind.UNKNOWN_FIELD, seen.unknown_fields),
             (Kind.COLUMN, seen.filled),
         ):
-            yield from ((Trait(*place, kind, name), partition.day, example) for name, example in _names(tally))
+            yield from ((SchemaFeature(*entity, kind, name), partition.day, example) for name, example in _names(tally))
 
 
-def _names(tally: Tally) -> Iterator[tuple[str, str | None]]:
+def _names(tally: NameCounter) -> Iterator[tuple[str, str | None]]:
     return ((name, entry.example) for name, entry in tally.names.items())
 
 
-def drifts(scene: Scene) -> Iterator[Sighting]:
+def drifts(snapshot: Snapshot) -> Iterator[Observation]:
     """Yield new traits of the last two days, and columns that no longer have a value."""
-    by_source: defaultdict[Place, list[Any]] = defaultdict(list)
-    for row in scene.traits:
-        by_source[Place(row.log_type, row.source)].append(row)
-    for place, traits in sorted(by_source.items()):
-        yield from _new(scene, place, traits)
-        yield from _dropped(scene, place, traits)
+    by_source: defaultdict[Entity, list[Any]] = defaultdict(list)
+    for row in snapshot.traits:
+        by_source[Entity(row.log_type, row.source)].append(row)
+    for entity, traits in sorted(by_source.items()):
+        yield from _new(snapshot, entity, traits)
+        yield from _dropped(snapshot, entity, traits)
 
 
-def _new(scene: Scene, place: Place, traits: Sequence[Any]) -> Iterator[Sighting]:
+def _new(snapshot: Snapshot, entity: Entity, traits: Sequence[Any]) -> Iterator[Observation]:
     began = min(row.noticed_at for row in traits)
     newest_first = sorted(traits, key=_when_and_where, reverse=True)
     first = {(row.kind, row.name): row for row in newest_first}
     for (kind, name), row in sorted(first.items()):
         unknown = kind == Kind.UNKNOWN_FIELD or (
-            kind == Kind.VERSION and name not in EXPECTATIONS[LogType(place.log_type)].versions
+            kind == Kind.VERSION and name not in EXPECTATIONS[LogType(entity.log_type)].versions
         )
-        if row.noticed_at > scene.now - _NEWS and (unknown or row.noticed_at >= began + _NEWS) and name:
-            yield Sighting(
-                place,
-                f"{place.log_type} of the source {place.source}: {_words(kind, name)} is new, "
+        if row.noticed_at > snapshot.now - _NEWS and (unknown or row.noticed_at >= began + _NEWS) and name:
+            yield Observation(
+                entity,
+                f"{entity.log_type} of the source {entity.source}: {_words(kind, name)} is new, "
                 f"first in {row.account} {row.region} on {row.first_day}",
                 about=f"{kind}/{name}",
                 example=row.example,
@@ -104,9 +104,9 @@ def _words(kind: str, name: str) -> str:
             return f"the column {name}"
 
 
-def _dropped(scene: Scene, place: Place, traits: Sequence[Any]) -> Iterator[Sighting]:
+def _dropped(snapshot: Snapshot, entity: Entity, traits: Sequence[Any]) -> Iterator[Observation]:
     """Yield columns filled on nearly all days but not on the last whole day."""
-    whole_days = _last_whole_days(scene, place)
+    whole_days = _last_whole_days(snapshot, entity)
     records = {(row.account, row.region): row for row in traits if row.kind == Kind.RECORDS}
     gone: defaultdict[str, list[str]] = defaultdict(list)
     for row in (row for row in traits if row.kind == Kind.COLUMN and row.days >= _FEWEST_DAYS):
@@ -116,25 +116,25 @@ def _dropped(scene: Scene, place: Place, traits: Sequence[Any]) -> Iterator[Sigh
             days_since = (records[where].last_day - row.last_day).days
             if row.days >= _USUAL * (records[where].days - days_since):
                 gone[row.name].append(f"{row.account} {row.region} since {row.last_day}")
-    for name, places in sorted(gone.items()):
-        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-        yield Sighting(
-            place,
-            f"{place.log_type} of the source {place.source}: the column {name} has no value any more in "
-            f"{', '.join(places[:3])}{more}; it had one on nearly every day",
+    for name, entities in sorted(gone.items()):
+        more = f" and {len(entities) - 3} more" if len(entities) > 3 else ""
+        yield Observation(
+            entity,
+            f"{entity.log_type} of the source {entity.source}: the column {name} has no value any more in "
+            f"{', '.join(entities[:3])}{more}; it had one on nearly every day",
             about=f"dropped/{name}",
         )
 
 
-def _last_whole_days(scene: Scene, place: Place) -> dict[tuple[str | None, str | None], date]:
+def _last_whole_days(snapshot: Snapshot, entity: Entity) -> dict[tuple[str | None, str | None], date]:
     """Return, by account and region, the last day before today with enough records to judge."""
-    midnight = datetime.combine(scene.now.date(), time(), UTC)
+    midnight = datetime.combine(snapshot.now.date(), time(), UTC)
     last: dict[tuple[str | None, str | None], date] = {}
     for back in range(_NEWS.days + 1, 0, -1):
         begin = midnight - timedelta(days=back)
-        regions = scene.grids[LogType(place.log_type)].between(begin, begin + timedelta(days=1)).wider()
+        regions = snapshot.grids[LogType(entity.log_type)].between(begin, begin + timedelta(days=1)).wider()
         if regions is not None:
-            for one, rows in zip(regions.places, regions.rows.sum(axis=1), strict=True):
-                if one.source == place.source and rows >= _FEWEST_RECORDS:
+            for one, rows in zip(regions.entities, regions.rows.sum(axis=1), strict=True):
+                if one.source == entity.source and rows >= _FEWEST_RECORDS:
                     last[one.account, one.region] = begin.date()
     return last

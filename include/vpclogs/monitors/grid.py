@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from vpclogs.monitors.places import Place
+from vpclogs.monitors.entities import Entity
 
 __all__ = ["HOUR", "Grid", "floor_hour"]
 
@@ -36,7 +36,7 @@ class Grid:
     """
 
     start: datetime
-    places: tuple[Place, ...]
+    entities: tuple[Entity, ...]
     objects: Counts
     settled: Counts
     refused_objects: Counts
@@ -44,14 +44,14 @@ class Grid:
     refused: Counts
 
     @classmethod
-    def of(cls, counts: Iterable[tuple[Place, Any]], start: datetime, hours: int) -> Grid:
+    def of(cls, counts: Iterable[tuple[Entity, Any]], start: datetime, hours: int) -> Grid:
         """Build from the ledger's counts (the table ``deliveries``), each with its place. Other hours are left out."""
-        numbers: dict[Place, int] = {}
+        numbers: dict[Entity, int] = {}
         cells, values = [], []
-        for place, row in counts:
+        for entity, row in counts:
             hour = int((row.hour - start) / HOUR)
             if 0 <= hour < hours:
-                cells.append((numbers.setdefault(place, len(numbers)), hour))
+                cells.append((numbers.setdefault(entity, len(numbers)), hour))
                 # another kind of log under the same prefix has a pattern of its own
                 mine = (row.objects - row.other_logs, row.settled - row.other_logs)
                 values.append((*mine, row.refused_objects, row.rows, row.refused))
@@ -89,19 +89,19 @@ class Grid:
         """Return the whole hours from ``first`` to ``last`` (exclusive) that the grid covers."""
         begin = max(0, int(np.ceil((first - self.start) / HOUR)))
         end = max(begin, int((last - self.start) // HOUR))
-        return Grid(self.at(begin), self.places, *(counts[:, begin:end] for counts in self._counts()))
+        return Grid(self.at(begin), self.entities, *(counts[:, begin:end] for counts in self._counts()))
 
     def only(self, wanted: Sequence[bool] | npt.NDArray[np.bool_]) -> Grid:
         """Return some of the places."""
         mask = np.array(wanted, np.bool_)
-        places = tuple(place for place, want in zip(self.places, wanted, strict=True) if want)
-        return Grid(self.start, places, *(counts[mask] for counts in self._counts()))
+        entities = tuple(entity for entity, want in zip(self.entities, wanted, strict=True) if want)
+        return Grid(self.start, entities, *(counts[mask] for counts in self._counts()))
 
     def wider(self) -> Grid | None:
         """Return the sums over the next wider places, or None at the level of sources."""
-        parents = [place.parent for place in self.places]
-        numbers: dict[Place, int] = {}
-        rows = [numbers.setdefault(place, len(numbers)) for place in parents if place is not None]
+        parents = [entity.parent for entity in self.entities]
+        numbers: dict[Entity, int] = {}
+        rows = [numbers.setdefault(entity, len(numbers)) for entity in parents if entity is not None]
         if not rows:
             return None
         totals = np.zeros((len(_COUNTS), len(numbers), self.hours), np.int64)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from vpclogs.audits.check import percent
-from vpclogs.monitors.monitor import Sighting
-from vpclogs.monitors.places import Place
-from vpclogs.monitors.scene import Scene
+from vpclogs.monitors.entities import Entity
+from vpclogs.monitors.monitor import Observation
+from vpclogs.monitors.snapshot import Snapshot
 
 __all__ = ["LAG_HOURS", "lags", "quantile"]
 
@@ -21,13 +21,13 @@ _LATE_SHARE = 0.1  # of each hour's records: one or two late objects are normal
 _FEWEST_LATE = 3  # objects per hour
 
 
-def lags(scene: Scene) -> Iterator[Sighting]:
+def lags(snapshot: Snapshot) -> Iterator[Observation]:
     """Yield sources with too many late records in each of the last hours."""
-    for (log_type, source), frame in scene.loaded.groupby(["log_type", "source"]):
-        limit = scene.limits(str(source)).max_lag_minutes
-        ages = (scene.now - frame["published"]).dt.total_seconds() // 3600
+    for (log_type, source), frame in snapshot.loaded.groupby(["log_type", "source"]):
+        limit = snapshot.limits(str(source)).max_lag_minutes
+        ages = (snapshot.now - frame["published"]).dt.total_seconds() // 3600
         if all(_late(frame[ages == back], limit) for back in range(LAG_HOURS)):
-            yield Sighting(Place(str(log_type), str(source)), _message(frame, str(log_type), str(source), limit))
+            yield Observation(Entity(str(log_type), str(source)), _message(frame, str(log_type), str(source), limit))
 
 
 def _late(frame: pd.DataFrame, limit: int) -> bool:

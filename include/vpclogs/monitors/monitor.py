@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from vpclogs.audits.finding import Severity
-from vpclogs.monitors.places import Place
-from vpclogs.monitors.scene import Scene
+from vpclogs.findings import Severity
+from vpclogs.monitors.entities import Entity
+from vpclogs.monitors.snapshot import Snapshot
 
-__all__ = ["Monitor", "Sighting", "span"]
+__all__ = ["Monitor", "Observation", "span"]
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Observation:
     """One observation at a place. ``about`` distinguishes several at the same place.
 
     ``severity`` is set where it differs from the monitor's own.
     """
 
-    place: Place
+    entity: Entity
     message: str
     about: str = ""
     example: str | None = None
@@ -36,7 +36,7 @@ class Monitor:
 
     name: str
     severity: Severity
-    look: Callable[[Scene], Iterator[Sighting]] | None
+    look: Callable[[Snapshot], Iterator[Observation]] | None
     finds: str
     why: str
     action: str

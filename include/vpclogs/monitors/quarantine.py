@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from vpclogs.audits.check import percent
+from vpclogs.monitors.entities import Entity, widest
 from vpclogs.monitors.grid import Grid
-from vpclogs.monitors.monitor import Sighting, span
-from vpclogs.monitors.places import Place, widest
-from vpclogs.monitors.scene import Scene
+from vpclogs.monitors.monitor import Observation, span
+from vpclogs.monitors.snapshot import Snapshot
 
 __all__ = ["refused_objects", "refused_records"]
 
@@ -35,48 +35,48 @@ class _Share:
         return self.refused / self.records if self.records else 0.0
 
 
-def refused_records(scene: Scene) -> Iterator[Sighting]:
+def refused_records(snapshot: Snapshot) -> Iterator[Observation]:
     """Yield places where a larger share of the records is refused than before."""
-    found: dict[Place, _Share] = {}
-    judged: set[Place] = set()
-    for grid in scene.grids.values():
+    found: dict[Entity, _Share] = {}
+    judged: set[Entity] = set()
+    for grid in snapshot.grids.values():
         for level in grid.levels():
             usual = _usual_shares(level)
             for hours in _RECENT:
                 refused, records = level.refused[:, -hours:].sum(axis=1), level.records[:, -hours:].sum(axis=1)
-                for row, place in enumerate(level.places):
-                    judged.add(place)
+                for row, entity in enumerate(level.entities):
+                    judged.add(entity)
                     share = _Share(int(refused[row]), int(records[row]), hours, float(usual[row]))
-                    if _rising(scene, place, share):
-                        found.setdefault(place, share)
-    for place, share in widest(found, judged).items():
+                    if _rising(snapshot, entity, share):
+                        found.setdefault(entity, share)
+    for entity, share in widest(found, judged).items():
         usually = f"usually it is {percent(share.usual)}" if share.usual else "usually it is none"
-        yield Sighting(
-            place,
-            f"{place.label}: {percent(share.value)} of the records of the last {span(share.hours)} are refused, "
+        yield Observation(
+            entity,
+            f"{entity.label}: {percent(share.value)} of the records of the last {span(share.hours)} are refused, "
             f"{share.refused:,} of {share.records:,}; {usually}",
         )
 
 
-def refused_objects(scene: Scene) -> Iterator[Sighting]:
+def refused_objects(snapshot: Snapshot) -> Iterator[Observation]:
     """Yield sources of which more objects are refused whole than before."""
-    for grid in scene.grids.values():
-        *_, accounts, sources = grid.levels() if grid.places else (grid, grid)
+    for grid in snapshot.grids.values():
+        *_, accounts, sources = grid.levels() if grid.entities else (grid, grid)
         daily = np.median(_by_day(sources.refused_objects), axis=1)
-        for row, place in enumerate(sources.places):
-            limits = scene.limits(place.source)
+        for row, entity in enumerate(sources.entities):
+            limits = snapshot.limits(entity.source)
             count = int(sources.refused_objects[row, -_RECENT[1] :].sum())
             usual = float(daily[row]) * _RECENT[1] / 24
             if count >= limits.min_refused_objects and count > limits.quarantine_rise * usual:
-                yield Sighting(place, _objects_message(place, count, usual, accounts))
+                yield Observation(entity, _objects_message(entity, count, usual, accounts))
 
 
-def _objects_message(place: Place, count: int, usual: float, accounts: Grid) -> str:
+def _objects_message(entity: Entity, count: int, usual: float, accounts: Grid) -> str:
     counts = accounts.refused_objects[:, -_RECENT[1] :].sum(axis=1)
-    parts = sorted(zip(counts.tolist(), accounts.places, strict=True), reverse=True)
-    where = ", ".join(f"{part.account} ({n})" for n, part in parts[:3] if n and part.source == place.source)
+    parts = sorted(zip(counts.tolist(), accounts.entities, strict=True), reverse=True)
+    where = ", ".join(f"{part.account} ({n})" for n, part in parts[:3] if n and part.source == entity.source)
     usually = f"usually it is about {usual:.0f}" if usual >= 1 else "usually it is none"
-    return f"{place.label}: {count} objects of the last two days are refused whole: account {where}; {usually}"
+    return f"{entity.label}: {count} objects of the last two days are refused whole: account {where}; {usually}"
 
 
 def _by_day(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -94,8 +94,8 @@ def _usual_shares(level: Grid) -> npt.NDArray[np.float64]:
     return shares.median().fillna(0.0).to_numpy(np.float64)
 
 
-def _rising(scene: Scene, place: Place, share: _Share) -> bool:
-    limits = scene.limits(place.source)
+def _rising(snapshot: Snapshot, entity: Entity, share: _Share) -> bool:
+    limits = snapshot.limits(entity.source)
     return (
         share.records >= _FEWEST_RECORDS
         and share.refused >= limits.min_quarantined_records

@@ -8,29 +8,31 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from vpclogs.audits.case import OTHER_LOGS
-from vpclogs.layouts import key_time
+from vpclogs.audits.context import OTHER_LOGS
+from vpclogs.config.settings import Settings
+from vpclogs.config.sources import Source
 from vpclogs.ledger import Ledger
-from vpclogs.left_out import LeftOut, left_out_scopes
 from vpclogs.monitors.coverage import find_uncovered
-from vpclogs.monitors.drift import traits_in
+from vpclogs.monitors.drift import features_in
+from vpclogs.monitors.entities import Entity
 from vpclogs.monitors.grid import HOUR, Grid, floor_hour
 from vpclogs.monitors.lag import LAG_HOURS
-from vpclogs.monitors.places import Place
-from vpclogs.monitors.scene import Scene, Uncovered
+from vpclogs.monitors.snapshot import Snapshot, Uncovered
+from vpclogs.object_keys import key_time
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
-from vpclogs.settings import Settings
-from vpclogs.sources import Source
+from vpclogs.s3.left_out import LeftOut, left_out_scopes
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["read_scene", "read_uncovered"]
+__all__ = ["read_snapshot", "read_uncovered"]
 
 _LOADED = ["log_type", "source", "time", "delivered", "published", "rows"]
 
 
-def read_scene(ledger: Ledger, settings: Settings, *, now: datetime, uncovered: Sequence[Uncovered] = ()) -> Scene:
+def read_snapshot(
+    ledger: Ledger, settings: Settings, *, now: datetime, uncovered: Sequence[Uncovered] = ()
+) -> Snapshot:
     """What the ledger knows at ``now``. Brings the ledger's counts by hour and its traits up to date first."""
     since = now.date() - timedelta(days=settings.monitors.learn_days + 2)
     lookback = max(source.lookback_days for source in settings.sources)
@@ -42,7 +44,7 @@ def read_scene(ledger: Ledger, settings: Settings, *, now: datetime, uncovered: 
         for kind in dict.fromkeys(source.log_type for source in settings.sources)
     }
     read = _Reads(settings)
-    return Scene(
+    return Snapshot(
         now=now,
         settings=settings,
         grids=_grids(ledger, settings, read, now),
@@ -67,10 +69,10 @@ def _left_out(ledger: Ledger, settings: Settings) -> Sequence[LeftOut]:
     """The VPCs that no source reads because of its list of regions; one that another source reads is not missed."""
     known = ledger.objects.known_scopes()
     read = {
-        place
+        entity
         for source in settings.sources_for(LogType.VPC_DNS)
-        for place, region in known.items()
-        if source.covers_account(place[0]) and source.covers_region(region)
+        for entity, region in known.items()
+        if source.covers_account(entity[0]) and source.covers_region(region)
     }
     found = [one for source in settings.sources for one in left_out_scopes(source, known)]
     return [one for one in found if (one.account, one.scope) not in read]
@@ -84,15 +86,15 @@ class _Reads:
         self._known: dict[tuple[str, str, str], bool] = {}
 
     def __call__(self, source: str, account: str, region: str) -> bool:
-        place = (source, account, region)
-        if place not in self._known:
+        entity = (source, account, region)
+        if entity not in self._known:
             one = self._sources.get(source)
-            self._known[place] = (
+            self._known[entity] = (
                 one is not None
                 and one.covers_account(account)
                 and (region == UNKNOWN_REGION or one.covers_region(region))
             )
-        return self._known[place]
+        return self._known[entity]
 
 
 def _grids(ledger: Ledger, settings: Settings, read: _Reads, now: datetime) -> dict[LogType, Grid]:
@@ -100,11 +102,11 @@ def _grids(ledger: Ledger, settings: Settings, read: _Reads, now: datetime) -> d
     start = floor_hour(now) - (hours - 1) * HOUR
     counts = ledger.deliveries.hours(start.date() - timedelta(days=1))
     homes = _homes(counts)
-    found: dict[str, list[tuple[Place, Any]]] = {log_type: [] for log_type in LogType}
+    found: dict[str, list[tuple[Entity, Any]]] = {log_type: [] for log_type in LogType}
     for row in counts:
         source, region = homes.get((row.log_type, row.account, row.scope), (row.source, row.region))
         if read(source, row.account, region):
-            found[row.log_type].append((Place(row.log_type, source, row.account, region, row.scope), row))
+            found[row.log_type].append((Entity(row.log_type, source, row.account, region, row.scope), row))
     return {log_type: Grid.of(found[log_type], start, hours) for log_type in LogType}
 
 
@@ -136,7 +138,7 @@ def _learn_traits(ledger: Ledger, now: datetime, since: date) -> None:
     start = now - (now.date() - since)
     for staged_at, log_type, statistics in ledger.traits.staged(since=start):
         found = {Partition.parse(key, LogType(log_type)) for key in statistics}
-        seen += traits_in(log_type, statistics, ledger.watching.sources_of(found))
+        seen += features_in(log_type, statistics, ledger.watching.sources_of(found))
         newest = staged_at if newest is None else max(newest, staged_at)
     if newest is not None:
         ledger.traits.keep(seen, staged_at=newest, now=now)

@@ -8,15 +8,14 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from vpclogs.audits.finding import Severity
+from vpclogs.config.monitor_settings import MonitorSettings
 from vpclogs.errors import VpcLogsError
+from vpclogs.findings import MonitorFinding, Severity
 from vpclogs.foreign_text import logger
 from vpclogs.monitors.catalogue import MONITORS
-from vpclogs.monitors.finding import MonitorFinding
-from vpclogs.monitors.monitor import Monitor, Sighting
-from vpclogs.monitors.reading import read_scene, read_uncovered
-from vpclogs.monitors.scene import Scene, Uncovered
-from vpclogs.monitors.settings import MonitorSettings
+from vpclogs.monitors.monitor import Monitor, Observation
+from vpclogs.monitors.reading import read_snapshot, read_uncovered
+from vpclogs.monitors.snapshot import Snapshot, Uncovered
 
 if TYPE_CHECKING:
     from vpclogs.pipeline import Pipeline
@@ -43,20 +42,20 @@ def run(pipeline: Pipeline, *, now: datetime | None = None) -> Report:
         uncovered = read_uncovered(pipeline.settings, client_for=pipeline.client, today=now.date())
     except VpcLogsError as error:
         failures["uncovered_accounts"] = error
-    scene = read_scene(pipeline.ledger, pipeline.settings, now=now, uncovered=uncovered)
-    report = look(scene, failures)
+    snapshot = read_snapshot(pipeline.ledger, pipeline.settings, now=now, uncovered=uncovered)
+    report = look(snapshot, failures)
     keep(pipeline, report, now=now)
     return report
 
 
-def look(scene: Scene, failures: dict[str, Exception] | None = None) -> Report:
+def look(snapshot: Snapshot, failures: dict[str, Exception] | None = None) -> Report:
     """What the monitors find in a scene. One that fails is a finding itself, and stops no other."""
     report, failures = Report(judged={"failed_monitors"}), dict(failures or {})
     for monitor in MONITORS:
         if monitor.look is None or monitor.name in failures:
             continue
         try:
-            report.findings += _findings(monitor, monitor.look(scene), scene.settings.monitors)
+            report.findings += _findings(monitor, monitor.look(snapshot), snapshot.settings.monitors)
             report.judged.add(monitor.name)
         except Exception as error:  # a bug in one monitor must not blind the others
             _LOG.exception("the monitor %s failed", monitor.name)
@@ -75,12 +74,14 @@ def keep(pipeline: Pipeline, report: Report, *, now: datetime) -> None:
     pipeline.ledger.alerts.keep(found, judged=report.judged, now=now, quiet=quiet)
 
 
-def _findings(monitor: Monitor, sightings: Iterable[Sighting], settings: MonitorSettings) -> Iterator[MonitorFinding]:
+def _findings(
+    monitor: Monitor, sightings: Iterable[Observation], settings: MonitorSettings
+) -> Iterator[MonitorFinding]:
     for one in sightings:
-        severity = settings.for_source(one.place.source).severities.get(monitor.name)
+        severity = settings.for_source(one.entity.source).severities.get(monitor.name)
         if severity != "off":
             yield MonitorFinding(
-                key="/".join(part for part in (monitor.name, one.place.key, one.about) if part),
+                key="/".join(part for part in (monitor.name, one.entity.key, one.about) if part),
                 monitor=monitor.name,
                 severity=one.severity or Severity(severity or monitor.severity),
                 message=one.message,

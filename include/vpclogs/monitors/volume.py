@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from vpclogs.config.monitor_settings import MonitorThresholds
+from vpclogs.monitors.entities import Entity, widest
 from vpclogs.monitors.grid import Grid, floor_hour
-from vpclogs.monitors.monitor import Sighting
-from vpclogs.monitors.places import Place, widest
-from vpclogs.monitors.rhythm import WEEK
-from vpclogs.monitors.scene import Scene
-from vpclogs.monitors.settings import MonitorThresholds
+from vpclogs.monitors.monitor import Observation
+from vpclogs.monitors.seasonality import WEEK
+from vpclogs.monitors.snapshot import Snapshot
 from vpclogs.partitions import LogType
 
 __all__ = ["drops", "rises"]
@@ -44,64 +44,64 @@ class _Level:
 _Test: TypeAlias = Callable[[_Level, MonitorThresholds], bool]
 
 
-def drops(scene: Scene) -> Iterator[Sighting]:
+def drops(snapshot: Snapshot) -> Iterator[Observation]:
     """Places that deliver, but too few records."""
 
     def low(level: _Level, limits: MonitorThresholds) -> bool:
         share = min(limits.volume_drop, float(np.exp(-limits.volume_deviations * level.spread)))
         return level.now < level.low * share
 
-    for place, level, end in _unusual(scene, low):
-        yield Sighting(place, _message(place, level, end, f"at least {level.low:,.0f}"))
+    for entity, level, end in _unusual(snapshot, low):
+        yield Observation(entity, _message(entity, level, end, f"at least {level.low:,.0f}"))
 
 
-def rises(scene: Scene) -> Iterator[Sighting]:
+def rises(snapshot: Snapshot) -> Iterator[Observation]:
     """Places with too many records."""
 
     def high(level: _Level, limits: MonitorThresholds) -> bool:
         factor = max(limits.volume_rise, float(np.exp(limits.volume_deviations * level.spread)))
         return level.now > level.high * factor
 
-    for place, level, end in _unusual(scene, high):
-        yield Sighting(place, _message(place, level, end, f"at most {level.high:,.0f}"))
+    for entity, level, end in _unusual(snapshot, high):
+        yield Observation(entity, _message(entity, level, end, f"at most {level.high:,.0f}"))
 
 
-def _message(place: Place, level: _Level, end: datetime, usual: str) -> str:
+def _message(entity: Entity, level: _Level, end: datetime, usual: str) -> str:
     return (
-        f"{place.label}: {level.now:,.0f} records in the {_WINDOW} hours to {end:%Y-%m-%d %H:00} UTC; "
+        f"{entity.label}: {level.now:,.0f} records in the {_WINDOW} hours to {end:%Y-%m-%d %H:00} UTC; "
         f"in the same hours of the {level.weeks} weeks before there were {usual}"
     )
 
 
-def _unusual(scene: Scene, test: _Test) -> Iterator[tuple[Place, _Level, datetime]]:
+def _unusual(snapshot: Snapshot, test: _Test) -> Iterator[tuple[Entity, _Level, datetime]]:
     for log_type in LogType:
-        seen = scene.seen_until(log_type)
+        seen = snapshot.seen_until(log_type)
         if seen is None:
             continue
-        judged = _levels(scene, log_type, seen - _SETTLES)
-        found = {place: level for place, level in judged.items() if test(level, scene.limits(place.source))}
-        for place, level in widest(found, judged).items():
-            yield place, level, floor_hour(seen - _SETTLES)
+        judged = _levels(snapshot, log_type, seen - _SETTLES)
+        found = {entity: level for entity, level in judged.items() if test(level, snapshot.limits(entity.source))}
+        for entity, level in widest(found, judged).items():
+            yield entity, level, floor_hour(seen - _SETTLES)
 
 
 @lru_cache(maxsize=len(LogType))  # both monitors look at them
-def _levels(scene: Scene, log_type: LogType, end: datetime) -> dict[Place, _Level]:
+def _levels(snapshot: Snapshot, log_type: LogType, end: datetime) -> dict[Entity, _Level]:
     """The levels of all places that can be judged.
 
     Hours without a delivery, or with objects that wait, say nothing about volume, and a
     place that is new has nothing to be compared with: neither counts in its account either.
     """
-    grid = scene.grid(log_type, end)
-    levels: dict[Place, _Level] = {}
+    grid = snapshot.grid(log_type, end)
+    levels: dict[Entity, _Level] = {}
     if grid.hours < WEEK * _FEWEST_WEEKS:
         return levels
     complete = grid.complete
     old = (grid.objects[:, : grid.hours - WEEK * _FEWEST_WEEKS] > 0).any(axis=1)
     for level in grid.only(np.array(old & complete[:, -_WINDOW:].all(axis=1))).levels():
-        for place, found in zip(level.places, _judge(level), strict=True):
-            least = _WINDOW * scene.limits(place.source).min_hourly_records
+        for entity, found in zip(level.entities, _judge(level), strict=True):
+            least = _WINDOW * snapshot.limits(entity.source).min_hourly_records
             if found.weeks >= _FEWEST_WEEKS and found.low >= least:
-                levels[place] = found
+                levels[entity] = found
     return levels
 
 

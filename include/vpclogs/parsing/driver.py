@@ -8,11 +8,11 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from vpclogs.foreign_text import logger
-from vpclogs.parsing.accounts import Account, settle
 from vpclogs.parsing.blocks import Block, BlockResult, TextParser
 from vpclogs.parsing.containers import Container, gunzip, sniff, too_large
 from vpclogs.parsing.lines import BlockBuilder, Stretch, cut_lines
 from vpclogs.parsing.model import Event, ObjectInput, ObjectState, ObjectUnreadable, Parsed, ParseLimits, Refused
+from vpclogs.parsing.object_counts import Account, settle
 from vpclogs.partitions import LogType
 
 __all__ = ["parse", "text_parser"]
@@ -159,10 +159,10 @@ def text_parser(log_type: LogType, limits: ParseLimits, *, whole: bool = True) -
     """How to read the log's text form. ``whole`` says that all records of each object come, not some of them."""
     # Imported here because the parsers are costly to import and a process needs one of them.
     if log_type is LogType.VPC_DNS:
-        from vpclogs.parsing.dns import DnsParser
+        from vpclogs.parsing.dns.parser import DnsParser
 
         return DnsParser(limits, whole=whole)
-    from vpclogs.parsing.flow_text import FlowTextParser
+    from vpclogs.parsing.flow.text import FlowTextParser
 
     return FlowTextParser(limits)
 
@@ -171,6 +171,6 @@ def _parquet_parser(log_type: LogType) -> ParquetParser | None:
     """How to read the log's Parquet form, None if it has none."""
     if log_type is LogType.VPC_DNS:
         return None
-    from vpclogs.parsing.flow_parquet import parse_parquet
+    from vpclogs.parsing.flow.parquet import parse_parquet
 
     return parse_parquet

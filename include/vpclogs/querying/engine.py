@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import duckdb
 from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
 
+from vpclogs.config.settings import QuerySettings
 from vpclogs.querying.errors import QueryLimitExceeded, QueryRefused, TableMissing
 from vpclogs.querying.iceberg_dataset import IcebergDataset
 from vpclogs.querying.judge import TABLES
-from vpclogs.settings import QuerySettings
 
 if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog

@@ -24,10 +24,10 @@ from typing import IO, Any, NoReturn
 
 import psutil
 
+from vpclogs.config.settings import QuerySettings
 from vpclogs.errors import CatalogUnavailable, VpcLogsError
 from vpclogs.foreign_text import shown_lines
 from vpclogs.querying.errors import QueryLimitExceeded, QueryRefused, TableMissing
-from vpclogs.settings import QuerySettings
 
 __all__ = ["QueryResult", "Tables", "run_query"]
 
@@ -52,7 +52,7 @@ class Tables:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """Column names as the query gives them, and rows of JSON values (`vpclogs.json_values.plain`) as they come."""
+    """The column names of a query, and its rows of JSON values (`json_values.plain`) as they arrive."""
 
     columns: Sequence[str]
     rows: Iterator[list[Any]]

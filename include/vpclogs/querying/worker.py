@@ -44,10 +44,10 @@ def main() -> None:
 
 def _answer(request: dict[str, Any], folder: Path) -> Iterator[list[Any]]:
     # Imported late, so that an import that fails is an answer too.
+    from vpclogs.config.settings import QuerySettings
     from vpclogs.querying.engine import duckdb_errors, open_tables
     from vpclogs.querying.judge import judge
-    from vpclogs.settings import QuerySettings
-    from vpclogs.warehouse import Warehouse
+    from vpclogs.warehouse.tables import Warehouse
 
     statement = judge(request["sql"])
     limits = QuerySettings.model_validate(request["limits"])
@@ -71,7 +71,7 @@ def _answer(request: dict[str, Any], folder: Path) -> Iterator[list[Any]]:
 
 
 def _plain_row(row: tuple[Any, ...], addresses: list[int], max_text: int | None) -> list[Any]:
-    from vpclogs.json_values import plain
+    from vpclogs.querying.json_values import plain
 
     values = list(row)
     for index in addresses:

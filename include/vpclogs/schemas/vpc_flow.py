@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from vpclogs.partitions import LogType
 from vpclogs.schemas.model import TIMESTAMP, Indicator, LogSchema
-from vpclogs.schemas.vpc_flow_later import BIGINT, LATER_FIELDS, SMALLINT, TEXT, flow_field
+from vpclogs.schemas.vpc_flow_v7 import BIGINT, LATER_FIELDS, SMALLINT, TEXT, flow_field
 
 __all__ = ["VPC_FLOW"]
 

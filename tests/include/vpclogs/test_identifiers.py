@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vpclogs.config.sources import Source
 from vpclogs.errors import InvalidPartition
 from vpclogs.identifiers import is_account, is_organization, is_region, is_vpc
-from vpclogs.layouts import Placed, parse_key
 from vpclogs.ledger.tables import objects, partitions
+from vpclogs.object_keys import Placed, parse_key
 from vpclogs.partitions import LogType, Partition
-from vpclogs.sources import Source
 
 DAY = date(2026, 1, 14)
 

@@ -13,11 +13,11 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import StatementError
 
 from tests.factories import NOW, PARTITION, make_object
-from vpclogs.batch_results import BatchResult
 from vpclogs.ledger import Ledger
 from vpclogs.ledger.database import HEAD
 from vpclogs.ledger.tables import metadata
 from vpclogs.partitions import UNKNOWN_REGION
+from vpclogs.staged import BatchResult
 
 
 @pytest.fixture

@@ -16,11 +16,11 @@ import pytest
 from demo.sample import DNS, Sample
 from demo.seaweed import READER, Seaweed
 from tests.factories import row_ids
+from vpclogs.config.settings import Settings
 from vpclogs.errors import PartitionsFailed, VpcLogsError
 from vpclogs.partitions import LogType, Partition
 from vpclogs.pipeline import Pipeline
 from vpclogs.runs import RunCounts
-from vpclogs.settings import Settings
 
 DAYS = (date(2022, 10, 6), date(2022, 10, 7))
 EVENING = datetime(2022, 10, 7, 23, tzinfo=UTC)

@@ -21,15 +21,15 @@ from tests.factories import (
     row_ids,
     stage_objects,
 )
-from vpclogs.batch_results import BatchResult
-from vpclogs.completing import Completer
 from vpclogs.errors import LedgerMismatch
 from vpclogs.ledger import Ledger
 from vpclogs.manifests import Manifest, Mode
 from vpclogs.objects import LogObject
 from vpclogs.partitions import Partition
-from vpclogs.publishing import Publisher
-from vpclogs.warehouse import QUARANTINE
+from vpclogs.publishing.commit import Completer
+from vpclogs.publishing.publisher import Publisher
+from vpclogs.staged import BatchResult
+from vpclogs.warehouse.tables import QUARANTINE
 
 LATER, LATEST = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
 ELSEWHERE = Partition.parse("123456789012|eu-west-1|2022-10-07", "vpc_dns")
@@ -211,7 +211,7 @@ def test_thousands_of_rewritten_objects_are_replaced_in_one_publish(deployment):
 
 
 def outcomes(objects: Sequence[LogObject]) -> list:
-    from vpclogs.batch_results import ObjectOutcome
+    from vpclogs.staged import ObjectOutcome
 
     return [ObjectOutcome(item.identity, item.partition.key, "loaded") for item in objects]
 

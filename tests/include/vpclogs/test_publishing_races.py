@@ -14,7 +14,7 @@ from demo.seaweed import Seaweed
 from tests.factories import expected_ids, make_object, row_ids
 from tests.forking import Forker
 from vpclogs.partitions import Partition
-from vpclogs.warehouse import QUARANTINE, Warehouse
+from vpclogs.warehouse.tables import QUARANTINE, Warehouse
 
 pytestmark = pytest.mark.server
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from vpclogs.config.settings import load_settings
 from vpclogs.errors import ConfigError
 from vpclogs.foreign_text import shown
 from vpclogs.redaction import redacted, remember, secrets_of_environment, secrets_of_settings
-from vpclogs.settings import load_settings
 
 
 @pytest.mark.parametrize(

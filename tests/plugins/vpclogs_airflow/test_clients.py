@@ -12,9 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.seaweed import ADMIN, READER, Seaweed
+from vpclogs.config.sources import Source
 from vpclogs.errors import ConfigError
-from vpclogs.s3_failures import S3RequestError
-from vpclogs.sources import Source
+from vpclogs.s3.errors import S3RequestError
 from vpclogs_airflow.clients import client_for
 
 ROLE = "arn:aws:iam::123456789012:role/reader"

@@ -12,7 +12,7 @@ from vpclogs.errors import (
     PartitionsFailed,
     PublishConflict,
 )
-from vpclogs.s3_failures import S3RequestError
+from vpclogs.s3.errors import S3RequestError
 from vpclogs_airflow.failures import UnforeseenError, retry_only_transient
 
 

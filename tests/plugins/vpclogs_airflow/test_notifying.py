@@ -13,10 +13,9 @@ from threading import Thread
 import pytest
 from airflow.sdk import BaseNotifier
 
-from vpclogs.audits.finding import Severity
+from vpclogs.config.monitor_settings import MonitorSettings, Notify
+from vpclogs.findings import MonitorFinding, Severity
 from vpclogs.ledger import Ledger
-from vpclogs.monitors.finding import MonitorFinding
-from vpclogs.monitors.settings import MonitorSettings, Notify
 from vpclogs_airflow.notifying import NotifiersFailed, tell_all
 
 NOW = datetime(2026, 3, 24, 12, tzinfo=UTC)

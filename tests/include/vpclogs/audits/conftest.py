@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.factories import make_warehouse
-from vpclogs.warehouse import Warehouse
+from vpclogs.warehouse.tables import Warehouse
 
 
 @pytest.fixture(scope="session")

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from vpclogs.audits.audit import audit
-from vpclogs.audits.finding import Finding
-from vpclogs.audits.statistics import merge
-from vpclogs.audits.thresholds import AuditSettings
-from vpclogs.batch_results import BatchResult
+from vpclogs.config.audit_thresholds import AuditSettings
+from vpclogs.findings import Finding
 from vpclogs.objects import LogObject
 from vpclogs.parsing.model import ObjectInput, ObjectState, ObjectUnreadable, ParseLimits
 from vpclogs.partitions import LogType, Partition
-from vpclogs.staging import stage
-from vpclogs.warehouse import Warehouse
+from vpclogs.profile.statistics import merge
+from vpclogs.staged import BatchResult
+from vpclogs.staging.stage import stage
+from vpclogs.warehouse.tables import Warehouse
 
 DAY = date(2022, 10, 7)
 MIDNIGHT = datetime(2022, 10, 7, tzinfo=UTC)

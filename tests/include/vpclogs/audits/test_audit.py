@@ -9,12 +9,12 @@ import pytest
 
 from tests.include.vpclogs.audits.deliveries import Day, Delivered, each_line, flow_day, unreadable
 from vpclogs.audits.audit import CHECKS, audit
-from vpclogs.audits.finding import Finding, Severity
-from vpclogs.audits.statistics import merge
-from vpclogs.audits.thresholds import CHECK_NAMES, AuditSettings
-from vpclogs.batch_results import BatchResult
+from vpclogs.config.audit_thresholds import CHECK_NAMES, AuditSettings
+from vpclogs.findings import Finding, Severity
 from vpclogs.parsing.model import ObjectState
-from vpclogs.warehouse import Warehouse
+from vpclogs.profile.statistics import merge
+from vpclogs.staged import BatchResult
+from vpclogs.warehouse.tables import Warehouse
 
 
 def flow_with_refusals(share: int) -> Day:

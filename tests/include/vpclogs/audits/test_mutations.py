@@ -25,7 +25,7 @@ from tests.include.vpclogs.audits.deliveries import (
 )
 from vpclogs.parsing.model import ObjectState
 from vpclogs.partitions import LogType
-from vpclogs.warehouse import Warehouse
+from vpclogs.warehouse.tables import Warehouse
 
 NOON = int(MIDNIGHT.timestamp()) + 43200
 START, END, STATUS = 10, 11, 13

@@ -14,7 +14,7 @@ from tests.fixtures.deployment_a3d8d14.make import BROKEN, DELETED, DENIED, JOIN
 from tests.include.vpclogs.cli.conftest import Deployment, deploy
 from tests.old_deployment import unpack
 from tests.pipelines import dns_key, event, put_lines
-from vpclogs.warehouse import Warehouse
+from vpclogs.warehouse.tables import Warehouse
 
 DAY = "2022-10-07"
 RANGE = ("--log-type", "vpc_dns", "--from", DAY, "--to", DAY)

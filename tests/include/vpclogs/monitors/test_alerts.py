@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vpclogs.audits.finding import Severity
+from vpclogs.config.monitor_settings import MonitorSettings, Notify
+from vpclogs.findings import MonitorFinding, Severity
 from vpclogs.ledger import Ledger
-from vpclogs.monitors.finding import MonitorFinding
-from vpclogs.monitors.settings import MonitorSettings, Notify
-from vpclogs.monitors.telling import errors_for_run, messages_for
+from vpclogs.monitors.notifications import errors_for_run, messages_for
 
 NOON = datetime(2026, 3, 24, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -8,19 +8,19 @@ import pytest
 
 from tests.pipelines import dns_key, event, make_pipeline, put_lines, run_hour
 from tests.simulated_weeks import EAST, FLOW, Site, Watched, alarms, at, simulate, steady
+from vpclogs.config.monitor_settings import MONITOR_NAMES, MonitorSettings
+from vpclogs.config.settings import Settings
+from vpclogs.config.sources import AccountFilter
 from vpclogs.ledger import Ledger
-from vpclogs.ledger.traits import Trait
+from vpclogs.ledger.schema_features import SchemaFeature
 from vpclogs.monitors.catalogue import MONITORS
 from vpclogs.monitors.drift import drifts
-from vpclogs.monitors.places import Place, widest
-from vpclogs.monitors.reading import read_scene
+from vpclogs.monitors.entities import Entity, widest
+from vpclogs.monitors.reading import read_snapshot
 from vpclogs.monitors.running import look, run
-from vpclogs.monitors.settings import MONITOR_NAMES, MonitorSettings
-from vpclogs.settings import Settings
-from vpclogs.sources import AccountFilter
 
 NOW = datetime(2026, 3, 24, 12, tzinfo=UTC)
-VPC = Place("vpc_dns", "dns", "123456789012", "us-west-2", "vpc-1")
+VPC = Entity("vpc_dns", "dns", "123456789012", "us-west-2", "vpc-1")
 OTHER = VPC._replace(scope="vpc-2")
 
 
@@ -48,13 +48,13 @@ class Life:
     def day(self, number: int, *names: tuple[str, str]) -> list[str]:
         """What drifts on a day on which records had these versions, fields and columns."""
         now = NOW + timedelta(days=number)
-        place = ("vpc_flow", "flow", "123456789012", "us-west-2")
-        seen = [(Trait(*place, kind, name), now.date(), None) for kind, name in [("records", ""), *names]]
+        entity = ("vpc_flow", "flow", "123456789012", "us-west-2")
+        seen = [(SchemaFeature(*entity, kind, name), now.date(), None) for kind, name in [("records", ""), *names]]
         self.ledger.traits.keep(seen, staged_at=now, now=now)
-        return [f"{one.severity or 'warning'} {one.about}" for one in drifts(self.scene(now))]
+        return [f"{one.severity or 'warning'} {one.about}" for one in drifts(self.snapshot(now))]
 
-    def scene(self, now):
-        return read_scene(self.ledger, self.settings, now=now)
+    def snapshot(self, now):
+        return read_snapshot(self.ledger, self.settings, now=now)
 
 
 OLD = [("version", "3"), ("column", "srcAddr")]
@@ -93,7 +93,7 @@ def test_a_column_that_had_values_every_day_and_has_none_is_told_the_day_after(t
             *(("column", name) for name in names),
             *([("column", "rare")] if number == 3 else []),
         ]
-        seen = [(Trait("vpc_flow", "flow", EAST, "us-east-1", *one), at(number).date(), None) for one in traits]
+        seen = [(SchemaFeature("vpc_flow", "flow", EAST, "us-east-1", *one), at(number).date(), None) for one in traits]
         watched.ledger.traits.keep(seen, staged_at=at(number), now=at(number))
         found[number] = alarms(watched.at(at(number, 12)).findings)
 
@@ -103,9 +103,9 @@ def test_a_column_that_had_values_every_day_and_has_none_is_told_the_day_after(t
 
 
 def test_a_monitor_that_fails_is_a_finding_and_stops_no_other(tmp_path):
-    scene = Life(tmp_path).scene(NOW)
+    snapshot = Life(tmp_path).snapshot(NOW)
 
-    report = look(scene, {"uncovered_accounts": OSError("no route to host")})
+    report = look(snapshot, {"uncovered_accounts": OSError("no route to host")})
 
     assert [one.key for one in report.findings] == ["failed_monitors/uncovered_accounts"]
     assert report.judged == {name for name in MONITOR_NAMES if name not in ("uncovered_accounts", "broken_checks")}
@@ -139,13 +139,13 @@ def test_lag_by_the_ledger_is_the_lag_of_the_table_within_minutes(s3, bucket, tm
     put_lines(s3, bucket, dns_key("2135"), [event()])
     run_hour(pipeline, "run")
 
-    scene = read_scene(pipeline.ledger, pipeline.settings, now=now)
+    snapshot = read_snapshot(pipeline.ledger, pipeline.settings, now=now)
     # the test's server dates objects today, so that the ledger has them as a backfill: read it without
     [row] = pipeline.ledger.watching.loaded(since=now - timedelta(hours=3), days=date(2022, 10, 7))
     table = pipeline.warehouse.table("vpc_dns").scan(selected_fields=("p_event_time", "p_parse_time")).to_arrow()
     exact = table["p_parse_time"][0].as_py() - table["p_event_time"][0].as_py()
 
-    assert scene.loaded.empty
+    assert snapshot.loaded.empty
     assert timedelta(0) <= (row.settled_at - datetime(2022, 10, 7, 21, 35, tzinfo=UTC)) - exact < timedelta(minutes=5)
 
 

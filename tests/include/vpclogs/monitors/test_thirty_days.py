@@ -114,8 +114,8 @@ def pause(weeks: Weeks) -> None:
     weeks.paused = lambda run: run >= FAULT
 
 
-def silence(place: str, within: int = 8, **site: object) -> Fault:
-    return Fault(f"silence of {place}", lambda weeks: stop(weeks, **site), f"silence/{place}", within)
+def silence(entity: str, within: int = 8, **site: object) -> Fault:
+    return Fault(f"silence of {entity}", lambda weeks: stop(weeks, **site), f"silence/{entity}", within)
 
 
 FAULTS = (

@@ -11,9 +11,9 @@ import pytest
 from demo.sample import dns_lines
 from tests.include.vpclogs.parsing.dns_hostile import hostile_object
 from vpclogs.parsing.blocks import Block, BlockResult, Part
-from vpclogs.parsing.dns import DnsParser
-from vpclogs.parsing.dns_columns import DnsColumns
-from vpclogs.parsing.dns_fast import FastReader
+from vpclogs.parsing.dns.columns import DnsColumns
+from vpclogs.parsing.dns.fast.reader import FastReader
+from vpclogs.parsing.dns.parser import DnsParser
 from vpclogs.parsing.model import ParseLimits
 from vpclogs.schemas.vpc_dns import VPC_DNS
 

@@ -12,7 +12,7 @@ from tests.include.vpclogs.parsing.dns_fates import fates, same
 from tests.include.vpclogs.parsing.dns_hostile import hostile_object, plain_line
 from tests.include.vpclogs.parsing.dns_reference import parse_object
 from vpclogs.parsing.blocks import Block, Part
-from vpclogs.parsing.dns_fast import FastReader
+from vpclogs.parsing.dns.fast.reader import FastReader
 from vpclogs.parsing.model import ParseLimits
 
 ODD = [0, 0.02, 0.5, 1]

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from tests.pipelines import event
-from vpclogs.parsing import dns, driver
+from vpclogs.parsing import driver
+from vpclogs.parsing.dns import parser
 from vpclogs.parsing.driver import parse
 from vpclogs.parsing.model import Event, ObjectEnd, ObjectInput, ObjectState, ObjectUnreadable, Parsed, ParseLimits
 from vpclogs.partitions import LogType
@@ -139,14 +140,14 @@ def test_another_major_version_refuses_only_its_object_in_a_block_of_many():
 
 
 def test_a_parser_that_fails_fails_the_object_that_made_it_fail(monkeypatch, caplog):
-    real = dns.read_record
+    real = parser.read_record
 
     def failing(line: bytes):
         if b"poison" in line:
             raise ZeroDivisionError
         return real(line)
 
-    monkeypatch.setattr(dns, "read_record", failing)
+    monkeypatch.setattr(parser, "read_record", failing)
 
     with caplog.at_level(logging.CRITICAL):
         found = fates(lines(2), gzip.compress(event(query_name="poison.")), lines(2))

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 from pyiceberg.catalog import Catalog, load_catalog
 
+from vpclogs.config.settings import QuerySettings
 from vpclogs.querying.engine import open_tables
-from vpclogs.settings import QuerySettings
 
 DAYS = (date(2022, 10, 7), date(2022, 10, 8), date(2022, 10, 9))
 

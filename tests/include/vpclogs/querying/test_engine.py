@@ -11,9 +11,9 @@ import pytest
 from pyiceberg.catalog import Catalog
 
 from tests.include.vpclogs.querying.conftest import ROWS, Open, catalog_in, make_table
+from vpclogs.config.settings import QuerySettings
 from vpclogs.querying.engine import duckdb_errors, open_tables
 from vpclogs.querying.errors import QueryLimitExceeded, QueryRefused, TableMissing
-from vpclogs.settings import QuerySettings
 
 if TYPE_CHECKING:
     from demo.seaweed import Seaweed

@@ -1,0 +1,46 @@
+"""The result of listing one source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from vpclogs.objects import LogObject
+from vpclogs.s3.left_out import LeftOut
+from vpclogs.unread import UnreadFolders
+
+__all__ = ["Listing", "ListingFailure"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListingFailure:
+    """What could not be listed: all of the source (no account), an account, a region or VPC, or a day of one.
+
+    ``reason`` is a code of `vpclogs.reasons`; ``detail`` a sentence that says what to
+    do; ``transient`` whether a retry may help.
+    """
+
+    account: str | None
+    region: str | None
+    reason: str
+    detail: str
+    transient: bool
+    day: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All objects of the days, sorted by key; ``requests`` counts the pages asked for.
+
+    ``organizations``, ``accounts`` and ``regions`` are the names of folders that were seen, read or not. DNS logs
+    have no folders of regions. ``accounts`` is None if the folders above them could not be listed.
+    """
+
+    objects: tuple[LogObject, ...]
+    failures: tuple[ListingFailure, ...]
+    requests: int
+    left_out: tuple[LeftOut, ...] = ()
+    unread: UnreadFolders | None = None
+    organizations: tuple[str, ...] = ()
+    accounts: frozenset[str] | None = None
+    regions: frozenset[str] = frozenset()
