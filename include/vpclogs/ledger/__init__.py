@@ -8,7 +8,7 @@ from vpclogs.ledger.database import Database
 from vpclogs.ledger.deliveries import DeliveryStore
 from vpclogs.ledger.expirations import ExpirationStore
 from vpclogs.ledger.intents import IntentStore
-from vpclogs.ledger.listings import ListingBook
+from vpclogs.ledger.listings import ListingStore
 from vpclogs.ledger.manifests import ManifestStore
 from vpclogs.ledger.monitor_queries import MonitorQueries
 from vpclogs.ledger.objects import ObjectStore
@@ -30,7 +30,7 @@ class Ledger:
         self.database = database = Database(url)
         self.objects = ObjectStore(database)
         self.manifests = ManifestStore(database)
-        self.listings = ListingBook(database)
+        self.listings = ListingStore(database)
         self.intents = IntentStore(database)
         self.cuts = ExpirationStore(database)
         self.partitions = PartitionStore(database)

@@ -13,10 +13,10 @@ from vpclogs.ledger.tables import listed_days, unlisted_days
 from vpclogs.listed_days import Listed, ListedDays
 from vpclogs.manifests import ListingFailure
 
-__all__ = ["ListingBook"]
+__all__ = ["ListingStore"]
 
 
-class ListingBook:
+class ListingStore:
     """The tables ``listed_days`` and ``unlisted_days``."""
 
     def __init__(self, database: Database) -> None:

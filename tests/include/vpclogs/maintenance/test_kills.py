@@ -17,7 +17,7 @@ from vpclogs.warehouse.tables import QUARANTINE, Warehouse
 
 pytestmark = pytest.mark.server
 
-JOBS = "tests.include.vpclogs.maintenance.upkeep_jobs"
+JOBS = "tests.include.vpclogs.maintenance.maintenance_jobs"
 LATER = datetime.now(UTC) + timedelta(days=60)
 KEPT = (LATER.date() - partition_of(1).day).days
 
@@ -28,7 +28,7 @@ POINTS = [
     ("compact", "vpclogs.maintenance.compaction:_swap", "after"),
     ("expire", "vpclogs.warehouse.expiry:expire", "after"),
     ("prune", "vpclogs.ledger.statistics:_add_to", "after"),
-    ("prune", "vpclogs.ledger.pruning:PruningBook.published_runs", "before"),
+    ("prune", "vpclogs.ledger.pruning:PruningStore.published_runs", "before"),
     ("clean_up", "vpclogs.maintenance.cleanup:_delete", "after"),
 ]
 
