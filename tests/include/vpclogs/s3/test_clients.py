@@ -221,7 +221,7 @@ def _only(function: Any) -> Any:
         def load(self) -> Any:
             return function
 
-    return lambda group: [Entry()] if group == "vpclogs.s3.clients" else []
+    return lambda group: [Entry()] if group == "vpclogs.clients" else []
 
 
 def _credentials(client: Any) -> RefreshableCredentials:
