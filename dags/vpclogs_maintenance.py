@@ -9,7 +9,7 @@ concurrently with the hourly DAGs and can be interrupted at any point.
 | `reconcile_…` | lists the last days again; compares S3, ledger and tables; writes certificates |
 | `start_reloads_…` | starts partition runs for objects later than the lookback and for differences; skipped if none |
 | `announce_…` | updates the assets `vpc_dns_complete` and `vpc_flow_complete` for DAGs that wait for complete days |
-| `retire` | deletes partitions older than `upkeep.retention_days` |
+| `retire` | deletes partitions older than `maintenance.retention_days` |
 | `compact` | merges the small files of closed partitions, in order of time |
 | `expire` | expires snapshots of the tables |
 | `prune` | deletes old runs from the ledger; their statistics stay, by partition |
@@ -20,7 +20,7 @@ concurrently with the hourly DAGs and can be interrupted at any point.
 * **Red before**: the log of the red task gives the reason. The other steps have run.
 * **Safe to rerun**: always.
 * **Triggered by hand**: with *From* and *To* it reconciles those days, which may be years ago.
-* **More**: `docs/runbooks/upkeep.md`
+* **More**: `docs/runbooks/maintenance.md`
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from __future__ import annotations
 from airflow.sdk import CronDataIntervalTimetable, dag
 
 from vpclogs_airflow.defaults import DEFAULT_ARGS, START, Tag
-from vpclogs_airflow.upkeep import PARAMS, maintain
+from vpclogs_airflow.maintenance import PARAMS, maintain
 
 
 @dag(

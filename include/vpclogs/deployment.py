@@ -62,7 +62,9 @@ class Deployment:
     def publisher(self) -> Publisher:
         from vpclogs.publishing.publisher import Publisher
 
-        return Publisher(self.ledger, self.warehouse, clock=self.clock, sleep=self._sleep, upkeep=self.settings.upkeep)
+        return Publisher(
+            self.ledger, self.warehouse, clock=self.clock, sleep=self._sleep, maintenance=self.settings.maintenance
+        )
 
     def client(self, source: Source) -> S3Client:
         """The source's S3 client, made on first use."""

@@ -83,7 +83,7 @@ class PlanVerbs(Deployment):
         """
         partition = Partition.parse(key, log_type)
         if not self.settings.kept_days(partition.log_type, [partition.day], self.clock().date()):
-            raise VpcLogsError(f"{partition.label}: its day is kept no longer, see upkeep.retention_days")
+            raise VpcLogsError(f"{partition.label}: its day is kept no longer, see maintenance.retention_days")
         self.publisher.complete_open(partition.log_type)
         found = self.survey_partition(partition)
         targets = self._targets(partition) if found.objects or self._misplaced(partition) else []

@@ -126,7 +126,7 @@ def test_example_for_compose_is_accepted_with_what_the_container_has(services: d
     assert len(example.read_text().splitlines()) < 35
     assert [source.log_type for source in settings.sources] == ["vpc_dns", "vpc_flow"]
     assert not [source for source in settings.sources if source.connection or source.role_arn or source.profile]
-    assert settings.upkeep.retention_days.vpc_flow is None
+    assert settings.maintenance.retention_days.vpc_flow is None
     assert not settings.monitors.notify
     assert settings.airflow is not None
     assert settings.airflow.api_url == services[TASKS]["environment"][

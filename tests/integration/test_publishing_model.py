@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from pyiceberg.catalog.sql import SqlCatalog
 
 from tests.factories import NOW, PARTITION, freeze, make_object, row_ids, stage_objects
-from vpclogs.config.settings import UpkeepSettings
+from vpclogs.config.settings import MaintenanceSettings
 from vpclogs.ledger import Ledger
 from vpclogs.ledger.database import Database
 from vpclogs.manifests import Manifest, Mode
@@ -38,7 +38,7 @@ STEP = st.sampled_from((1, 1, 1, 1, 1, *range(2, 13)))
 """A publish has some ten; before the first it has made its plan."""
 NEWEST = st.integers(-3, -1)
 """Of the runs that wait."""
-SHORT_HISTORY = UpkeepSettings.model_construct(max_snapshots=2, keep_snapshots=1)
+SHORT_HISTORY = MaintenanceSettings.model_construct(max_snapshots=2, keep_snapshots=1)
 """Far shorter than settings allow, so that histories are cut at any moment."""
 
 
@@ -126,7 +126,7 @@ class Publishing(RuleBasedStateMachine):
         }
         self.warehouse = Warehouse(catalog, namespace=f"n{number}")
         self.publisher = Publisher(
-            self.ledger, self.warehouse, clock=lambda: NOW, sleep=lambda seconds: None, upkeep=SHORT_HISTORY
+            self.ledger, self.warehouse, clock=lambda: NOW, sleep=lambda seconds: None, maintenance=SHORT_HISTORY
         )
         self.s3: dict[tuple[Partition, str], LogObject] = {}
         self.minutes = itertools.count()

@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
             if step == _RECONCILE:
                 failed |= not _reconcile(pipeline, arguments.log_type, days)
             else:
-                _upkeep(pipeline, step, dry_run=arguments.dry_run)
+                _maintenance(pipeline, step, dry_run=arguments.dry_run)
         except VpcLogsError as error:
             failed = True
             report_failure(*error_lines(error, step))
@@ -107,7 +107,7 @@ def _reconcile(pipeline: Pipeline, log_type: str | None, days: list[date] | None
     return good
 
 
-def _upkeep(pipeline: Pipeline, step: str, *, dry_run: bool) -> None:
+def _maintenance(pipeline: Pipeline, step: str, *, dry_run: bool) -> None:
     from vpclogs.maintenance.steps import run_step
 
     done = run_step(pipeline, step, dry_run=dry_run)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vpclogs.parsing.model import ParseLimits
 
 __all__ = ["AirflowSettings", "AuditSettings", "AuditThresholds", "Limits", "Settings", "find_settings"]
-__all__ += ["QuerySettings", "UpkeepSettings", "load_settings", "size_in_bytes"]
+__all__ += ["QuerySettings", "MaintenanceSettings", "load_settings", "size_in_bytes"]
 
 CONFIG_VARIABLE = "VPCLOGS_CONFIG"
 LOGIN_VARIABLES = ("VPCLOGS_AIRFLOW_USERNAME", "VPCLOGS_AIRFLOW_PASSWORD", "VPCLOGS_AIRFLOW_TOKEN")
@@ -118,7 +118,7 @@ class Retention(_Frozen):
     quarantine: int | None = Field(default=None, ge=1)
 
 
-class UpkeepSettings(_Frozen):
+class MaintenanceSettings(_Frozen):
     """What the daily maintenance keeps, and what it puts together. Sizes in bytes.
 
     Of a table's history the newest ``keep_snapshots`` stay, and all of the last
@@ -211,7 +211,7 @@ class Settings(_Frozen):
     namespace: Annotated[str, matching(r"[a-z][a-z0-9_]*", "use small letters, digits and _")] = "vpclogs"
     limits: Limits = Limits()
     audit: AuditSettings = AuditSettings()
-    upkeep: UpkeepSettings = UpkeepSettings()
+    maintenance: MaintenanceSettings = MaintenanceSettings()
     monitors: MonitorSettings = MonitorSettings()
     query: QuerySettings = QuerySettings()
     checks_folder: Path | None = None
@@ -242,11 +242,11 @@ class Settings(_Frozen):
     @model_validator(mode="after")
     def _keeps_what_is_read(self) -> Self:
         for log_type in LogType:
-            days = getattr(self.upkeep.retention_days, log_type.value)
+            days = getattr(self.maintenance.retention_days, log_type.value)
             if days is not None and days <= self.lookback_days(log_type):
                 raise MisplacedError(
                     "hourly runs look further back than this: keep more days, or lower the sources' lookback_days",
-                    *("upkeep", "retention_days", log_type.value),
+                    *("maintenance", "retention_days", log_type.value),
                 )
         return self
 
@@ -262,12 +262,12 @@ class Settings(_Frozen):
 
     def kept_days(self, log_type: LogType, days: Sequence[date], today: date) -> list[date]:
         """The days that retention leaves: the others are not loaded."""
-        first = self.upkeep.first_kept_day(log_type, today)
+        first = self.maintenance.first_kept_day(log_type, today)
         return [day for day in days if first is None or day >= first]
 
     def first_open_day(self, log_type: LogType | str, today: date) -> date:
         """The oldest day of a log that may still change; partitions of the days before it are closed."""
-        return today - timedelta(days=max(self.upkeep.closed_after_days, self.lookback_days(log_type) + 1) - 1)
+        return today - timedelta(days=max(self.maintenance.closed_after_days, self.lookback_days(log_type) + 1) - 1)
 
     def lookback_days(self, log_type: LogType | str) -> int:
         """How far back hourly runs of a log look for late objects, in the source that looks furthest."""

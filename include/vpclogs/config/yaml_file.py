@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,10 @@ from vpclogs.errors import ConfigError
 __all__ = ["ConfigFile", "MisplacedError", "Problem"]
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_RENAMED = {"upkeep": "maintenance"}
+"""Sections by their names of earlier releases, which still work."""
+
+_log = logging.getLogger(__name__)
 
 
 class _Loader(yaml.SafeLoader):
@@ -97,6 +102,10 @@ class ConfigFile:
         elif isinstance(node, yaml.MappingNode):
             first: dict[str, int] = {}
             for key, child in node.value:
+                if not path and key.value in _RENAMED:
+                    now = _RENAMED[key.value]
+                    _log.warning("%s:%d: the section %s is now called %s", self.path, _line(key), key.value, now)
+                    key.value = now
                 name = str(key.value)
                 if name in first:
                     again = f"{_joined(path, name)}: this key is here a second time, first in line {first[name]}"

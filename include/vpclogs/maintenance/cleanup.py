@@ -44,14 +44,14 @@ class Cleaned:
 
 def clean_up(pipeline: Pipeline, *, dry_run: bool = False) -> Cleaned:
     """Delete the unused files of all tables. A dry run only counts them."""
-    upkeep, now = pipeline.settings.upkeep, pipeline.clock()
+    maintenance, now = pipeline.settings.maintenance, pipeline.clock()
     done = Cleaned()
     if not dry_run:
-        done.runs = pipeline.ledger.pruning.give_up_staged(now - timedelta(days=upkeep.keep_staged_days), now=now)
+        done.runs = pipeline.ledger.pruning.give_up_staged(now - timedelta(days=maintenance.keep_staged_days), now=now)
     needed = {_bare(path) for path in pipeline.ledger.pruning.files_in_flight()}
     tables = [pipeline.warehouse.table(name) for name in pipeline.warehouse.names()]
     for table in tables:
-        _clean_table(table, needed, now - timedelta(hours=upkeep.orphan_hours), done, dry_run=dry_run)
+        _clean_table(table, needed, now - timedelta(hours=maintenance.orphan_hours), done, dry_run=dry_run)
     return done
 
 

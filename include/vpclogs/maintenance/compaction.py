@@ -127,10 +127,10 @@ def _choose(
 
 def _small(found: PartitionFiles, settings: Settings, today: date) -> list[FileScanTask]:
     """The small files of a partition; none if they are too few to be put together."""
-    target = settings.upkeep.target_file_bytes
+    target = settings.maintenance.target_file_bytes
     small = [task for task in found.tasks if task.file.file_size_in_bytes < target // 2]
     closed = found.partition.day < settings.first_open_day(found.partition.log_type, today)
-    enough = 2 if closed else settings.upkeep.max_small_files + 1
+    enough = 2 if closed else settings.maintenance.max_small_files + 1
     return small if len(small) >= enough else []
 
 
@@ -153,7 +153,7 @@ def _rewrite(warehouse: Warehouse, table: Table, found: PartitionFiles, settings
     output = ParquetFile(warehouse, name, partition, "compacted")
     for part in rows_in_order(table, found.tasks, "p_parse_time" if name == QUARANTINE else "p_event_time"):
         output.write(part)
-        if output.size >= settings.upkeep.target_file_bytes:
+        if output.size >= settings.maintenance.target_file_bytes:
             files += [file.path for file in output.close()]
             output = ParquetFile(warehouse, name, partition, "compacted")
         rows += len(part)

@@ -69,7 +69,7 @@ def default_days(pipeline: Pipeline, log_type: LogType) -> list[date]:
     today = pipeline.clock().date()
     first = min(
         pipeline.settings.first_open_day(log_type, today) - timedelta(days=1),
-        today - timedelta(days=pipeline.settings.upkeep.reconcile_days),
+        today - timedelta(days=pipeline.settings.maintenance.reconcile_days),
     )
     recent = [first + timedelta(days=number) for number in range((today - first).days + 1)]
     return sorted({*recent, *(one.day for one in pipeline.ledger.objects.homeless(log_type))})
@@ -176,8 +176,8 @@ class _Part:
         return {one.partition: one.certificate for one in known if one.partition.day in wanted}
 
     def _wrong(self, partition: Partition, count: Certificate, rows: int, refused: int) -> str:
-        upkeep = self._pipeline.settings.upkeep
-        first = first_refused(upkeep, self._log_type, self._now.date())
+        maintenance = self._pipeline.settings.maintenance
+        first = first_refused(maintenance, self._log_type, self._now.date())
         kept = first is None or partition.day >= first
         if count.rows == rows and (count.quarantined == refused or not kept):
             return ""

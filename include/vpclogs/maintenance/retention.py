@@ -26,7 +26,7 @@ from vpclogs.warehouse.snapshots import FastTransaction, history, intent_of
 from vpclogs.warehouse.tables import QUARANTINE, equals
 
 if TYPE_CHECKING:
-    from vpclogs.config.settings import UpkeepSettings
+    from vpclogs.config.settings import MaintenanceSettings
     from vpclogs.pipeline import Pipeline
 
 __all__ = ["RETENTION_PROPERTY", "Pruned", "Retired", "first_refused", "prune", "retire"]
@@ -56,11 +56,11 @@ class Pruned:
 
 def retire(pipeline: Pipeline, *, dry_run: bool = False) -> Retired:
     """Delete the partitions that are older than their retention."""
-    upkeep, today = pipeline.settings.upkeep, pipeline.clock().date()
+    maintenance, today = pipeline.settings.maintenance, pipeline.clock().date()
     done = Retired()
     for log_type in LogType:
-        first = upkeep.first_kept_day(log_type, today)
-        for name, since in ((QUARANTINE, first_refused(upkeep, log_type, today)), (log_type.value, first)):
+        first = maintenance.first_kept_day(log_type, today)
+        for name, since in ((QUARANTINE, first_refused(maintenance, log_type, today)), (log_type.value, first)):
             if since is not None:
                 count = _delete(pipeline, name, log_type, since, dry_run=dry_run, sleep=time.sleep)
                 done.partitions[name] = done.partitions.get(name, 0) + count
@@ -71,10 +71,10 @@ def retire(pipeline: Pipeline, *, dry_run: bool = False) -> Retired:
 
 def prune(pipeline: Pipeline) -> Pruned:
     """Delete old runs from the ledger. Their statistics are added up by partition first."""
-    upkeep, now, ledger = pipeline.settings.upkeep, pipeline.clock(), pipeline.ledger
-    before = now - timedelta(days=upkeep.keep_runs_days)
+    maintenance, now, ledger = pipeline.settings.maintenance, pipeline.clock(), pipeline.ledger
+    before = now - timedelta(days=maintenance.keep_runs_days)
     publishes = ledger.statistics.add_up(now=now)
-    ledger.pruning.give_up_staged(now - timedelta(days=upkeep.keep_staged_days), now=now)
+    ledger.pruning.give_up_staged(now - timedelta(days=maintenance.keep_staged_days), now=now)
     needed = {
         intent
         for name in pipeline.warehouse.names()
@@ -85,9 +85,9 @@ def prune(pipeline: Pipeline) -> Pruned:
     return Pruned(publishes, runs, ledger.pruning.findings(before))
 
 
-def first_refused(upkeep: UpkeepSettings, log_type: LogType, today: date) -> date | None:
+def first_refused(maintenance: MaintenanceSettings, log_type: LogType, today: date) -> date | None:
     """Return the first day of the quarantine that is kept: as long as the log, or shorter."""
-    first, days = upkeep.first_kept_day(log_type, today), upkeep.retention_days.quarantine
+    first, days = maintenance.first_kept_day(log_type, today), maintenance.retention_days.quarantine
     if days is None:
         return first
     mine = today - timedelta(days=days)

@@ -59,13 +59,17 @@ def _expire(pipeline: Pipeline, dry_run: bool) -> dict[str, Any]:
     """Snapshots expired, by table."""
     from vpclogs.warehouse.expiry import expire, expired
 
-    upkeep = pipeline.settings.upkeep
-    since = pipeline.clock() - timedelta(hours=upkeep.keep_hours)
+    maintenance = pipeline.settings.maintenance
+    since = pipeline.clock() - timedelta(hours=maintenance.keep_hours)
     done: dict[str, Any] = {}
     for name in pipeline.warehouse.names():
         for _ in range(_ATTEMPTS):
             table = pipeline.warehouse.table(name)
-            limits: dict[str, Any] = {"keep": upkeep.keep_snapshots, "since": since, "most": upkeep.max_snapshots}
+            limits: dict[str, Any] = {
+                "keep": maintenance.keep_snapshots,
+                "since": since,
+                "most": maintenance.max_snapshots,
+            }
             waiting = len(expired(table, pipeline.ledger, **limits))
             done[name] = waiting if dry_run else expire(table, pipeline.ledger, **limits)
             if done[name] == waiting:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pyiceberg.expressions import AlwaysFalse, And, BooleanExpression, Or
 from pyiceberg.table import Table
 
-from vpclogs.config.settings import UpkeepSettings
+from vpclogs.config.settings import MaintenanceSettings
 from vpclogs.errors import LedgerMismatch, PublishConflict, VpcLogsError
 from vpclogs.intents import Intent, Removal
 from vpclogs.ledger import Ledger
@@ -46,13 +46,13 @@ class Completer:
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
-        upkeep: UpkeepSettings | None = None,
+        maintenance: MaintenanceSettings | None = None,
     ) -> None:
         self._ledger = ledger
         self._warehouse = warehouse
         self._clock = clock
         self._sleep = sleep
-        self._upkeep = upkeep or UpkeepSettings()
+        self._maintenance = maintenance or MaintenanceSettings()
 
     def bases(self, log_type: LogType) -> dict[str, int]:
         """Return the tables' last sequence numbers: an intent claimed after this can only appear in later snapshots.
@@ -141,8 +141,8 @@ class Completer:
 
     def _shorten(self, table: Table) -> None:
         """Expire snapshots of a long history, which would slow down every publish."""
-        if len(table.metadata.snapshots) > self._upkeep.max_snapshots:
-            expire(table, self._ledger, keep=self._upkeep.keep_snapshots)
+        if len(table.metadata.snapshots) > self._maintenance.max_snapshots:
+            expire(table, self._ledger, keep=self._maintenance.keep_snapshots)
 
     def _is_in(self, table: Table, intent: Intent) -> bool:
         """Return True if the table has the intent, which can only be in snapshots after the intent's base."""

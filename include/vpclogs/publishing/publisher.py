@@ -19,7 +19,7 @@ from datetime import datetime
 
 import msgspec
 
-from vpclogs.config.settings import UpkeepSettings
+from vpclogs.config.settings import MaintenanceSettings
 from vpclogs.errors import PublishConflict
 from vpclogs.intents import Intent
 from vpclogs.ledger import Ledger
@@ -49,13 +49,13 @@ class Publisher:
         *,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
-        upkeep: UpkeepSettings | None = None,
+        maintenance: MaintenanceSettings | None = None,
     ) -> None:
         self._ledger = ledger
         self._warehouse = warehouse
         self._clock = clock
         self._sleep = sleep
-        self._completer = Completer(ledger, warehouse, clock=clock, sleep=sleep, upkeep=upkeep)
+        self._completer = Completer(ledger, warehouse, clock=clock, sleep=sleep, maintenance=maintenance)
 
     def publish(self, manifest: Manifest, staged: Mapping[int, BatchResult], passed: Sequence[str]) -> None:
         """Publish the given partitions of a manifest.

@@ -17,8 +17,8 @@ from vpclogs.config.settings import (
     AirflowSettings,
     AuditSettings,
     Limits,
+    MaintenanceSettings,
     Settings,
-    UpkeepSettings,
     find_settings,
     load_settings,
 )
@@ -68,7 +68,7 @@ def test_the_example_loads_and_names_every_key() -> None:
     settings = load_settings(example, {})
 
     text = example.read_text()
-    models = (Settings, Limits, AuditSettings, MonitorSettings, Source, AirflowSettings, UpkeepSettings)
+    models = (Settings, Limits, AuditSettings, MonitorSettings, Source, AirflowSettings, MaintenanceSettings)
     assert isinstance(settings, Settings)
     assert [key for model in models for key in model.model_fields if f"{key}:" not in text] == []
 
@@ -214,8 +214,8 @@ WRONG = {
     ),
     "a key like no other gets all keys": (
         "zzz: 1",
-        "3: zzz: unknown key; the keys here are airflow, audit, catalog, checks_folder, ledger, limits, monitors, "
-        "namespace, query, sources, upkeep",
+        "3: zzz: unknown key; the keys here are airflow, audit, catalog, checks_folder, ledger, limits, maintenance, "
+        "monitors, namespace, query, sources",
     ),
     "a typo deep inside": (
         "audit:\n  per_source:\n    dns:\n      max_quarantined_shar: 1",
@@ -331,9 +331,9 @@ def test_a_source_may_have_its_own_thresholds(load: Load) -> None:
 
 
 def test_retention_must_leave_what_hourly_runs_look_back_for(complaints: Callable[..., list[str]]) -> None:
-    (told,) = complaints(SMALLEST + "upkeep: {retention_days: {vpc_dns: 2}}")
+    (told,) = complaints(SMALLEST + "maintenance: {retention_days: {vpc_dns: 2}}")
 
-    assert told.startswith("3: upkeep.retention_days.vpc_dns: hourly runs look further back than this")
+    assert told.startswith("3: maintenance.retention_days.vpc_dns: hourly runs look further back than this")
 
 
 def test_a_partition_is_closed_after_its_lookback_at_the_earliest(load: Load) -> None:
@@ -343,3 +343,16 @@ def test_a_partition_is_closed_after_its_lookback_at_the_earliest(load: Load) ->
 
     assert settings.first_open_day("vpc_dns", today) == date(2022, 10, 5)
     assert settings.first_open_day("vpc_flow", today) == date(2022, 10, 8)
+
+
+def test_section_of_an_earlier_release_still_works_and_its_new_name_is_logged(load: Load, caplog) -> None:
+    settings = load(SMALLEST + "upkeep: {keep_hours: 48}\n")
+
+    assert settings.maintenance.keep_hours == 48
+    assert caplog.messages[0].endswith("the section upkeep is now called maintenance")
+
+
+def test_old_and_new_name_of_a_section_are_a_repeated_key(complaints) -> None:
+    (found,) = complaints(SMALLEST + "upkeep: {keep_hours: 48}\nmaintenance: {keep_hours: 48}\n")
+
+    assert "maintenance: this key is here a second time" in found

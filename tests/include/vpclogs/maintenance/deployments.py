@@ -47,7 +47,7 @@ class Deployment:
         now: datetime = NOW,
         ledger: str | None = None,
         catalog: Mapping[str, str] | None = None,
-        **upkeep: Any,
+        **maintenance: Any,
     ) -> None:
         self.now = now
         files = {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}/warehouse"}
@@ -56,7 +56,7 @@ class Deployment:
             "catalog": catalog or files,
             "namespace": folder.name.lower().replace("-", "_"),
             "sources": [{"name": "org-dns", "log_type": "vpc_dns", "bucket": "logs"}],
-            "upkeep": upkeep,
+            "maintenance": maintenance,
         }
         self.pipeline = Pipeline(
             Settings.model_validate(document),

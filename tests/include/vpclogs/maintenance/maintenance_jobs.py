@@ -33,7 +33,7 @@ def die_in(job: dict[str, Any]) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(owner, last, dying)
-    deployment = Deployment(Path(job["folder"]), now=datetime.fromisoformat(job["now"]), **job["upkeep"])
+    deployment = Deployment(Path(job["folder"]), now=datetime.fromisoformat(job["now"]), **job["maintenance"])
     run_step(deployment.pipeline, job["step"])
 
 

@@ -1,4 +1,4 @@
-"""All of the upkeep where the tables are in S3 behind a REST catalog, and the ledger is in PostgreSQL."""
+"""All of the maintenance where the tables are in S3 behind a REST catalog, and the ledger is in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_every_step_does_its_part_and_the_rows_stay(tmp_path: Path, seaweed: Sea
     deployment = Deployment(
         tmp_path,
         now=later,
-        ledger=postgres.create("upkeep"),
+        ledger=postgres.create("maintenance"),
         catalog=seaweed.catalog_properties(),
         keep_snapshots=10,
         keep_hours=0,

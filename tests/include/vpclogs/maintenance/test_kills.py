@@ -35,13 +35,13 @@ POINTS = [
 
 @pytest.mark.parametrize(("step", "function", "when"), POINTS)
 def test_a_step_that_is_killed_is_ended_by_the_next_one(step, function, when, tmp_path, forker):
-    upkeep = {"retention_days": {"vpc_dns": KEPT}, "keep_hours": 0, "keep_snapshots": 10, "max_snapshots": 20}
-    deployment = Deployment(tmp_path, now=LATER, **upkeep)
+    maintenance = {"retention_days": {"vpc_dns": KEPT}, "keep_hours": 0, "keep_snapshots": 10, "max_snapshots": 20}
+    deployment = Deployment(tmp_path, now=LATER, **maintenance)
     stage_objects(deployment.warehouse, [make_object("never published")])
     objects = deployment.publish_hours(12, days=2)
     job = {"step": step, "function": function, "when": when, "folder": str(tmp_path), "now": LATER.isoformat()}
 
-    child = forker.start(f"{JOBS}:die_in", job | {"upkeep": upkeep})
+    child = forker.start(f"{JOBS}:die_in", job | {"maintenance": maintenance})
     assert child.wait() == -9, child.errors
     for name in STEPS:
         run_step(deployment.pipeline, name)

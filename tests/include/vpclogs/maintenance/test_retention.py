@@ -21,9 +21,9 @@ from vpclogs.warehouse.tables import QUARANTINE
 OLD, NEW = make_object("old"), make_object("new", partition=partition_of(10))
 
 
-def deploy(folder: Path, *, days_later: int, **upkeep: Any) -> Deployment:
+def deploy(folder: Path, *, days_later: int, **maintenance: Any) -> Deployment:
     now = datetime.combine(DAY + timedelta(days=days_later), time(12), UTC)
-    deployment = Deployment(folder, now=now, **upkeep)
+    deployment = Deployment(folder, now=now, **maintenance)
     deployment.publish([OLD], run_key="old")
     deployment.publish([NEW], run_key="new")
     return deployment

@@ -27,7 +27,7 @@ PARAMS: Final = {
 def maintain() -> None:
     """Reconcile, then run each step regardless of the one before; at the end judge them all."""
     results = [reconciled(log_type) for log_type in LogType]
-    steps = [upkeep.override(task_id=name)(name) for name in STEPS]
+    steps = [run_step_of.override(task_id=name)(name) for name in STEPS]
     results >> steps[0]
     for step, later in pairwise(steps):
         step >> later
@@ -72,7 +72,7 @@ def announce(log_type: str, keys: list[str], outlet_events: Any = None) -> None:
 
 # all_done: one failed step must not keep the next from running
 @task(trigger_rule="all_done")
-def upkeep(step: str) -> dict[str, Any]:
+def run_step_of(step: str) -> dict[str, Any]:
     """Run one step of the maintenance."""
     from vpclogs.maintenance.steps import run_step
 
