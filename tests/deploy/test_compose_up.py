@@ -197,7 +197,7 @@ def test_only_the_scheduler_has_aws_credentials(stack: Stack, service: str):
 
 
 def test_a_partition_is_loaded_by_a_run_of_airflow(stack: Stack, seaweed: Seaweed, bucket: str):
-    put_lines(seaweed.client(), bucket, dns_key("a"), [event(), event(rcode="NXDOMAIN"), event(query_type="AAAA")])
+    put_lines(seaweed.client(), bucket, dns_key("2100"), [event(), event(rcode="NXDOMAIN"), event(query_type="AAAA")])
     gateway = json.loads(stack.podman("network", "inspect", f"{PROJECT}_default"))[0]["subnets"][0]["gateway"]
     with forwarded(gateway, int(seaweed.endpoint.rsplit(":", 1)[1])) as endpoint:
         example = (stack.checkout / "config/vpclogs.compose.yaml").read_text()
