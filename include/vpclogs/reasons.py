@@ -51,7 +51,12 @@ _ALL = (
     Reason("ledger_refused", _O, "The ledger does not take the object's entry.", "Report it with the object's key."),
     Reason("parser_failed", _O, "The parser failed on the object: a bug.", "Report it with the object; rerun later."),
     # The object is refused whole: its container.
-    Reason("not_gzip", _O, "The object is neither gzip nor a form this log has.", "Check what writes to the prefix."),
+    Reason(
+        "not_gzip",
+        _O,
+        "The object is neither gzip nor plain text, nor Parquet of a flow log.",
+        "Check what writes to the prefix.",
+    ),
     Reason("gzip_truncated", _O, "The gzip stream ends too early.", "Upload the object again, complete."),
     Reason("gzip_corrupt", _O, "The gzip stream is damaged (bad data, length or CRC).", "Upload the object again."),
     Reason("parquet_corrupt", _O, "The Parquet file cannot be read.", "Upload the object again."),
@@ -97,6 +102,12 @@ _ALL = (
     Reason("parquet_type", _O, "A Parquet column has a type its field cannot.", "Check what writes to the prefix."),
     Reason("transit_gateway", _O, "A transit gateway flow log, another kind of log.", "Nothing; it is not loaded."),
     Reason("cloudwatch_export", _O, "An export from CloudWatch Logs.", "Deliver the flow log to S3 directly."),
+    Reason(
+        "ocsf",
+        _O,
+        "A file of Amazon Security Lake, whose schema is OCSF.",
+        "Deliver the flow log itself to S3, and take Security Lake's prefix out of the sources.",
+    ),
     Reason("json_in_flow", _O, "JSON under the flow log prefix.", "Check what writes to the prefix."),
     # One record is refused: its text.
     Reason(

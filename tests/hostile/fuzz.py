@@ -34,6 +34,7 @@ from tests.pipelines import dns_key, event, flow_key
 from vpclogs.identifiers import is_account, is_region
 from vpclogs.object_keys import Placed, key_time, parse_key
 from vpclogs.parsing import ObjectEnd, ObjectInput, ObjectState, Parsed, ParseLimits, Refused, parse
+from vpclogs.parsing.containers import foreign_format
 from vpclogs.partitions import LogType, Partition
 from vpclogs.reasons import REASONS
 from vpclogs.schemas import schema_for
@@ -245,6 +246,8 @@ def load_of_gzip(choose: random.Random) -> int:
         assert outcome.end is not None
         if text is not None:
             check_text(outcome, log_type, text)
+        elif data and not data.startswith(GZIP[:2]) and foreign_format(data) is None:
+            check_text(outcome, log_type, data)  # so damaged that it is taken for plain text
         else:
             assert outcome.end.state is ObjectState.REFUSED or not data, outcome.end
     return len(stored)

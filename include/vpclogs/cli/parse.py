@@ -6,15 +6,13 @@ import argparse
 import os
 import sys
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from vpclogs.cli.terminal import RESULTS, Subparsers, UsageError, report
+from vpclogs.cli.terminal import RESULTS, Subparsers, UsageError
 from vpclogs.partitions import LogType
 
 if TYPE_CHECKING:
@@ -90,22 +88,9 @@ def _file_chunks(path: str) -> Iterator[bytes]:
     try:
         with ExitStack() as stack:
             file: IO[bytes] = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))
-            yield from _compressed(path, iter(partial(file.read, _CHUNK_BYTES), b""))
+            yield from iter(partial(file.read, _CHUNK_BYTES), b"")
     except OSError as error:
         raise ObjectUnreadable(ObjectState.FAILED, "read_failed", error.strerror or str(error)) from None
-
-
-def _compressed(path: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Plain text is compressed on its way, so that an unpacked file or a pipe can be looked at too."""
-    first = next(chunks, b"")
-    if not first or first.startswith((b"\x1f\x8b", b"PAR1")) or path.endswith((".gz", ".parquet")):
-        yield from chain([first], chunks)
-        return
-    report(f"{path}: is plain text; a load takes it compressed only")
-    gzip = zlib.compressobj(1, wbits=31)
-    for chunk in chain([first], chunks):
-        yield gzip.compress(chunk)
-    yield gzip.flush()
 
 
 def _s3_chunks(url: str, log_type: LogType, settings: Settings | None) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
-"""Opening an object: what it is, told by its first bytes, and its decompressed bytes.
+"""Containers of objects, recognized by their first bytes: gzip, plain text, Parquet.
 
-Memory is bounded whatever the object holds: decompression goes in pieces of at most
-``PIECE_BYTES``, and stops at `ParseLimits.max_object_bytes`.
+Memory is bounded: text is decompressed and passed on in pieces of at most ``PIECE_BYTES``, up to
+`ParseLimits.max_object_bytes`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ from isal import igzip_lib
 
 from vpclogs.parsing.model import ObjectState, ObjectUnreadable, ParseLimits
 
-__all__ = ["PIECE_BYTES", "Container", "check_size", "gunzip", "sniff", "too_large", "too_many_members"]
+__all__ = [
+    "PIECE_BYTES",
+    "Container",
+    "check_size",
+    "foreign_format",
+    "gunzip",
+    "plain_text",
+    "sniff",
+    "too_large",
+    "too_many_members",
+]
 
 PIECE_BYTES = 256 << 10
 
@@ -24,32 +34,80 @@ _MOST_PORTION = 1 << 20
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"
+_HEAD_BYTES = 1 << 10  # enough to tell text from binary data
+_MOST_CONTROLS = 0.1  # of the characters of a text; damaged records are refused one by one, binary data whole
+_FOREIGN = {
+    b"PK\x03\x04": "a zip archive",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"\xff\x06\x00\x00sNaPpY": "snappy",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"\x1f\x9d": "compress (.Z)",
+    b"ORC": "an ORC file",
+    b"Obj\x01": "an Avro file",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+    b"PAR1": "a Parquet file",
+}
+"""Formats that other programs write, by their first bytes. None of them is loaded; Parquet only of flow logs."""
 _IsalError: type[Exception] = igzip_lib.IsalError  # type: ignore[assignment]  # its stub says instance, not class
 
 
 class Container(StrEnum):
-    """What an object's first bytes say it is."""
+    """The container of an object, judged by its first bytes."""
 
     EMPTY = "empty"
     GZIP = "gzip"
     PARQUET = "parquet"
+    TEXT = "text"
     OTHER = "other"
 
 
-def sniff(chunks: Iterator[bytes]) -> tuple[Container, Iterator[bytes]]:
-    """What the object is, and its bytes again from the start."""
+def sniff(chunks: Iterator[bytes]) -> tuple[Container, bytes, Iterator[bytes]]:
+    """Return the container, the first bytes that it was judged by, and all bytes from the start."""
     head = b""
-    while len(head) < len(_PARQUET_MAGIC) and (chunk := next(chunks, None)) is not None:
+    while len(head) < _HEAD_BYTES and (chunk := next(chunks, None)) is not None:
         head += chunk
+        if head.startswith(_GZIP_MAGIC):
+            break
+    return _container(head), head[:_HEAD_BYTES], chain((head,), chunks)
+
+
+def _container(head: bytes) -> Container:
     if not head:
-        return Container.EMPTY, iter(())
-    return _kind(head), chain((head,), chunks)
-
-
-def _kind(head: bytes) -> Container:
+        return Container.EMPTY
     if head.startswith(_GZIP_MAGIC):
         return Container.GZIP
-    return Container.PARQUET if head.startswith(_PARQUET_MAGIC) else Container.OTHER
+    if head.startswith(_PARQUET_MAGIC):
+        return Container.PARQUET
+    return Container.TEXT if foreign_format(head) is None else Container.OTHER
+
+
+def foreign_format(head: bytes) -> str | None:
+    """Return the format of an object that is neither gzip nor plain text, or None if ``head`` is text."""
+    for magic, name in _FOREIGN.items():
+        if head.startswith(magic):
+            return name
+    text = head[:_HEAD_BYTES].decode("utf-8", "replace")
+    controls = sum(character == "\ufffd" or (character < " " and character not in "\t\n\r\f") for character in text)
+    return "binary data" if "\0" in text or controls > 1 + len(text) * _MOST_CONTROLS else None
+
+
+def plain_text(chunks: Iterator[bytes], limits: ParseLimits) -> Iterator[bytes]:
+    """Yield the text of an object that is not compressed, in pieces of at most ``PIECE_BYTES``.
+
+    Raises:
+        ObjectUnreadable: it is larger than an object may be decompressed.
+    """
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if total > limits.max_object_bytes:
+            raise too_large(limits)
+        for start in range(0, len(chunk), PIECE_BYTES):
+            yield chunk[start : start + PIECE_BYTES]
 
 
 def gunzip(chunks: Iterator[bytes], limits: ParseLimits) -> Iterator[bytes]:

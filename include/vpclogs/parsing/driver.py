@@ -9,7 +9,7 @@ from typing import IO
 
 from vpclogs.foreign_text import logger
 from vpclogs.parsing.blocks import Block, BlockResult, TextParser
-from vpclogs.parsing.containers import Container, gunzip, sniff, too_large
+from vpclogs.parsing.containers import Container, foreign_format, gunzip, plain_text, sniff, too_large
 from vpclogs.parsing.lines import BlockBuilder, Stretch, cut_lines
 from vpclogs.parsing.model import Event, ObjectInput, ObjectState, ObjectUnreadable, Parsed, ParseLimits, Refused
 from vpclogs.parsing.object_counts import Account, settle
@@ -63,17 +63,21 @@ class _Driver:
         yield from self._flush()
 
     def _read(self, account: Account, chunks: Iterator[bytes]) -> Iterator[Event]:
-        container, chunks = sniff(chunks)
+        container, head, chunks = sniff(chunks)
         match container:
             case Container.EMPTY:
                 raise ObjectUnreadable(ObjectState.EMPTY, "empty_object", "the object has no bytes")
             case Container.GZIP:
                 yield from self._read_text(account, account.count(gunzip(chunks, self._limits)))
+            case Container.TEXT:
+                yield from self._read_text(account, account.count(plain_text(chunks, self._limits)))
             case Container.PARQUET if self._parquet is not None:
                 yield from self._flush()
                 yield from self._hold(account, self._parse_parquet(self._parquet, account, account.count(chunks)))
             case _:
-                raise ObjectUnreadable(ObjectState.REFUSED, "not_gzip", "its first bytes are not those of gzip")
+                found = foreign_format(head)
+                detail = f"it is {found}; logs are gzip or plain text, flow logs also Parquet"
+                raise ObjectUnreadable(ObjectState.REFUSED, "not_gzip", detail)
 
     def _read_text(self, account: Account, pieces: Iterator[bytes]) -> Iterator[Event]:
         items = cut_lines(account.ordinal, pieces, self._limits)

@@ -6,6 +6,7 @@ Memory is bounded even for one line of many gigabytes: of a line longer than
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -35,12 +36,14 @@ class Stretch:
 
 
 def cut_lines(ordinal: int, pieces: Iterable[bytes], limits: ParseLimits) -> Iterator[Stretch | Refused]:
-    """Cut one object's decompressed bytes at the last newline of each piece.
+    """Cut one object's decompressed bytes at the last newline of each piece. A byte order mark is skipped.
 
     Raises:
         ObjectUnreadable: there are too many lines.
     """
     cutter = _Cutter(ordinal, limits)
+    pieces = iter(pieces)
+    yield from cutter.feed(cutter.skip_mark(pieces))
     for piece in pieces:
         yield from cutter.feed(piece)
     yield from cutter.finish()
@@ -54,6 +57,16 @@ class _Cutter:
         self._offset = 0  # of the carry
         self._carry = b""  # the begun line; if it is too long, the part of it that is kept
         self._length = 0  # of a line that is too long, so far; 0 if it is not
+
+    def skip_mark(self, pieces: Iterator[bytes]) -> bytes:
+        """Return the first piece without the byte order mark, which editors put before a text."""
+        first = next(pieces, b"")
+        while len(first) < len(BOM_UTF8) and BOM_UTF8.startswith(first) and (piece := next(pieces, None)) is not None:
+            first += piece
+        if not first.startswith(BOM_UTF8):
+            return first
+        self._offset = len(BOM_UTF8)
+        return first[len(BOM_UTF8) :]
 
     def feed(self, piece: bytes) -> Iterator[Stretch | Refused]:
         if self._length:

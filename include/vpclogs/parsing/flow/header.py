@@ -7,7 +7,6 @@ changes the format from there on.
 from __future__ import annotations
 
 import re
-from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -50,6 +49,8 @@ _TRANSIT_GATEWAY = frozenset(
 _MAX_HEADERS = 64  # per object; each costs a separate read, and AWS never changes one
 _MAX_KEPT = 4096  # characters; a line with all of AWS's fields is a fifth of that
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_][a-z0-9]+)*")
+_CLOUDWATCH_CSV = re.compile(rb"\"?@?timestamp\"?\s*,\s*\"?@?message\b", re.IGNORECASE)
+_OCSF = frozenset(["activity-id", "category-uid", "class-uid", "metadata", "severity-id", "type-uid"])
 _CLOUDWATCH = re.compile(rb"\s*\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\S*\s")
 
 
@@ -96,10 +97,12 @@ def make_header(names: Sequence[str]) -> FlowHeader:
     """Return the header with these column names.
 
     Raises:
-        ObjectUnreadable: they belong to a transit gateway, lack a required field, or repeat one.
+        ObjectUnreadable: they belong to a transit gateway or to OCSF, lack a required field, or repeat one.
     """
     if foreign := sorted(_TRANSIT_GATEWAY.intersection(names)):
         raise _refused("transit_gateway", f"its header has {foreign[0]}, which only transit gateway flow logs have")
+    if len(_OCSF.intersection(names)) > len(_OCSF) // 2:
+        raise _refused("ocsf", "its columns are those of OCSF, the schema of Amazon Security Lake")
     if missing := [field.key for field in VPC_FLOW.fields if field.key in _REQUIRED.difference(names)]:
         raise _refused("header_missing_required", f"its header lacks {', '.join(missing)}")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
@@ -113,9 +116,10 @@ def first_header(line: bytes) -> FlowHeader:
     Raises:
         ObjectUnreadable: the line is not the header of a VPC flow log that can load.
     """
-    line = line.removeprefix(BOM_UTF8)
     if line.lstrip().startswith((b"{", b"[")):
         raise _refused("json_in_flow", "it begins with JSON; flow logs are text with a header line, or Parquet")
+    if _CLOUDWATCH_CSV.match(line):
+        raise _refused("cloudwatch_export", "it is a table of timestamp and message, as CloudWatch Logs exports it")
     if _CLOUDWATCH.match(line):
         raise _refused("cloudwatch_export", "its lines begin with a time, as CloudWatch Logs exports them")
     names = [value.decode("utf-8", "replace") for value in line.split()]

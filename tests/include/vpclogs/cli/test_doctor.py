@@ -39,7 +39,7 @@ def test_all_is_well(deployment: Deployment, s3: Any) -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        pytest.param(b"plain", "not_gzip, its first bytes are not those of gzip", id="an object that is no log"),
+        pytest.param(b"PK\x03\x04", "not_gzip, it is a zip archive", id="an object that is no log"),
         pytest.param(gzip.compress(b"{}\n{}\n"), "all 2 records of s3://", id="an object without a good record"),
     ],
 )

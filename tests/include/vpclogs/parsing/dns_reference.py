@@ -54,7 +54,7 @@ class Number:
 def parse_object(data: bytes) -> list[tuple[int, Any]] | str:
     """Each record's line and row, or line and (reason, field); or the reason to refuse the whole."""
     fates: list[tuple[int, Any]] = []
-    for number, line in enumerate(data.split(b"\n"), start=1):
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if not line.strip(b" \t\r"):
             continue
         fate = judge(line)

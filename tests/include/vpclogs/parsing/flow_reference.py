@@ -34,7 +34,7 @@ def parse_object(data: bytes) -> list[tuple[int, Any]]:
     Raises:
         RefusedWhole: none of them counts.
     """
-    lines = data.split(b"\n")
+    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     records: list[tuple[int, Any]] = []
     header: list[str] | None = None
     for number, line in enumerate(lines, 1):
@@ -55,7 +55,6 @@ def parse_object(data: bytes) -> list[tuple[int, Any]]:
 
 
 def first_header(line: bytes) -> list[str]:
-    line = line.removeprefix(b"\xef\xbb\xbf")
     if line.strip()[:1] in (b"{", b"["):
         raise RefusedWhole("json_in_flow")
     if re.match(rb"\s*\d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\S*\s", line):

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import gzip
+import lzma
 import random
 
 import pytest
 
-from vpclogs.parsing.containers import PIECE_BYTES, Container, gunzip, sniff
+from vpclogs.parsing.containers import PIECE_BYTES, Container, foreign_format, gunzip, plain_text, sniff
 from vpclogs.parsing.model import ObjectUnreadable, ParseLimits
 
 TEXT = b"".join(b"%d\n" % number for number in range(20_000))
 PACKED = gzip.compress(TEXT)
+FOREIGN = {
+    "a zip archive": b"PK\x03\x04\x14\x00",
+    "zstd": b"\x28\xb5\x2f\xfd\x04",
+    "bzip2": bz2.compress(TEXT),
+    "xz": lzma.compress(TEXT),
+    "a 7z archive": b"7z\xbc\xaf\x27\x1c\x00",
+    "UTF-16 text": codecs.BOM_UTF16_LE + "version".encode("utf-16-le"),
+    "binary data": random.Random(1).randbytes(4000),
+}
 
 
 def cut(data: bytes, size: int):
@@ -28,16 +40,35 @@ def unpacked(data: bytes, size: int = 1000, limits: ParseLimits | None = None) -
         pytest.param(b"", Container.EMPTY, id="no bytes"),
         pytest.param(PACKED, Container.GZIP, id="gzip"),
         pytest.param(b"PAR1....PAR1", Container.PARQUET, id="Parquet"),
-        pytest.param(b'{"version":1}', Container.OTHER, id="plain text"),
-        pytest.param(b"\x1f", Container.OTHER, id="half of the gzip mark"),
-        pytest.param(b"PAR", Container.OTHER, id="less than the Parquet mark"),
+        pytest.param(b'{"version":1}', Container.TEXT, id="plain text"),
+        pytest.param(b"\xef\xbb\xbfversion", Container.TEXT, id="text with a byte order mark"),
+        pytest.param("名前 ä".encode() * 400, Container.TEXT, id="text of many scripts, cut within a character"),
+        pytest.param(b"a line\n\xff\xfe\n" + b"another line\n" * 9, Container.TEXT, id="text with a damaged line"),
+        pytest.param(b"\x1f", Container.TEXT, id="half of the gzip mark"),
+        pytest.param(b"PAR", Container.TEXT, id="less than the Parquet mark"),
+        *(pytest.param(data, Container.OTHER, id=name) for name, data in FOREIGN.items()),
     ],
 )
 @pytest.mark.parametrize("size", [1, 100])
 def test_the_first_bytes_say_what_an_object_is(data, container, size):
-    kind, chunks = sniff(cut(data, size))
+    kind, head, chunks = sniff(cut(data, size))
 
     assert (kind, b"".join(chunks)) == (container, data)
+    assert data.startswith(head)
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_format_of_another_program_is_named(name):
+    assert foreign_format(FOREIGN[name]) == name
+
+
+def test_plain_text_has_the_limit_of_decompressed_text():
+    pieces = plain_text(iter([b"a" * 3 * PIECE_BYTES]), ParseLimits(max_object_bytes=2 * PIECE_BYTES))
+    with pytest.raises(ObjectUnreadable, match="max_object_bytes"):
+        list(pieces)
+
+    pieces = plain_text(iter([b"a" * 3 * PIECE_BYTES]), ParseLimits())
+    assert [len(piece) for piece in pieces] == [PIECE_BYTES] * 3
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])

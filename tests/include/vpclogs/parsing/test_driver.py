@@ -50,7 +50,9 @@ def broken_off(data: bytes, error: Exception) -> Iterator[bytes]:
 def test_each_object_has_one_end_in_order():
     gone = broken_off(b"", ObjectUnreadable(ObjectState.GONE, "gone", "deleted"))
 
-    found = fates(lines(3), b"", b"text", lines(2)[:-4], gzip.compress(b""), gzip.compress(b"\n \r\n"), gone, lines(1))
+    found = fates(
+        lines(3), b"", b"PK\x03\x04", lines(2)[:-4], gzip.compress(b""), gzip.compress(b"\n \r\n"), gone, lines(1)
+    )
 
     assert found == [
         ("loaded", None, 3, 0),

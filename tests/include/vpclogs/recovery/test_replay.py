@@ -99,7 +99,7 @@ def test_flow_records_are_read_by_the_header_they_stood_under(tmp_path: Path, bu
 
 def test_a_survey_tells_what_can_be_replayed_and_what_needs_its_object(tmp_path: Path, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [event(), LONG, LONG])
-    s3.put_object(Bucket=bucket, Key=dns_key("2110"), Body=b"no gzip")
+    s3.put_object(Bucket=bucket, Key=dns_key("2110"), Body=b"PK\x03\x04")
     run_hour(make_pipeline(tmp_path, bucket, s3, **SHORT_LINES, max_kept_raw_bytes=40), "hour")
     put_lines(s3, bucket, dns_key("2120"), [LONG, b"{"])
     run_hour(make_pipeline(tmp_path, bucket, s3, **SHORT_LINES), "later")

@@ -180,7 +180,7 @@ def test_a_flow_record_of_another_region_than_its_key_is_quarantined(pipeline, b
 
 def test_objects_without_a_good_record_move_once_their_vpc_is_known(pipeline, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [b"{broken"] * 2)
-    s3.put_object(Bucket=bucket, Key=dns_key("2105"), Body=b"no gzip")
+    s3.put_object(Bucket=bucket, Key=dns_key("2105"), Body=b"PK\x03\x04")
     run_hour(pipeline, "hour 1")
     assert refused(pipeline) == {(UNKNOWN, "not_json"): 2, (UNKNOWN, "not_gzip"): 1}
     put_lines(s3, bucket, dns_key("2110"), [event()])
