@@ -96,6 +96,11 @@ class Pipeline(PlanVerbs):
             self.ledger.listings.keep(manifest.coverage, manifest.listing_failures)
         return outcome
 
+    def newly_failed(self, run_key: str) -> list[str]:
+        """Return the keys of the partitions that failed in a run and had not failed before it."""
+        outcome = self.ledger.manifests.outcome(self.ledger.manifests.latest(run_key).id)
+        return outcome.newly_failed if outcome else []
+
     def verdict(self, run_key: str) -> RunCounts:
         """Return the counts of a run that published all its partitions.
 

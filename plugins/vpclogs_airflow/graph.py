@@ -37,32 +37,42 @@ __all__ = [
     "pipeline",
     "plan_hour",
     "plan_partition",
+    "reload",
     "reload_failed",
 ]
 __all__ += ["stage", "start_reloads"]
 
 RUN_KEY: Final = "{{ dag.dag_id }}/{{ run_id }}"
 BATCH_LABEL: Final = "{{ task.op_kwargs['batch']['label'] }}"
+CHANGED_LABEL: Final = "{{ task.op_kwargs['counts']['changed'] }} partitions"
 FAILED_LABEL: Final = "{{ task.op_kwargs['keys'] | length }} partitions"
 
 
 def load(log_type: LogType, *, plan: Callable[..., XComArg], stage_with: Any = None) -> XComArg:
-    """Plan with `plan`, then stage (with another task than `stage`, if given), audit and publish.
+    """Plan with `plan`, stage (with ``stage_with`` instead of `stage`, if given), audit, publish and announce.
 
-    Gives what `reload_failed` takes.
+    Return the output of the publish task.
     """
     batches = plan(log_type=log_type.value, run_key=RUN_KEY)
     staged = (stage_with or stage).expand(batch=batches)
-    published = publish.override(outlets=[TABLES[log_type]])(log_type=log_type.value, run_key=RUN_KEY)
+    published = publish(run_key=RUN_KEY)
+    announce.override(outlets=[TABLES[log_type]]).partial(log_type=log_type.value).expand(counts=published)
     staged >> audit(run_key=RUN_KEY) >> published >> verdict(run_key=RUN_KEY)
     # audit runs after failed batches too, but a run whose plan failed must not end green
     batches >> published
     return published
 
 
-def reload_failed(log_type: LogType, failed: XComArg) -> None:
-    """Start a run of the partition DAG for each partition that newly failed or is named otherwise."""
-    start_reloads.override(outlets=[FAILED_PARTITIONS[log_type]]).partial(log_type=log_type.value).expand(keys=failed)
+def reload_failed(log_type: LogType, published: XComArg) -> None:
+    """Start a run of the partition DAG for each partition that newly failed in this run."""
+    failed = find_failed(run_key=RUN_KEY)
+    published >> failed
+    reload(log_type, failed)
+
+
+def reload(log_type: LogType, keys: XComArg) -> None:
+    """Start a run of the partition DAG for each key. ``keys`` is one list of keys in a list, or an empty list."""
+    start_reloads.override(outlets=[FAILED_PARTITIONS[log_type]]).partial(log_type=log_type.value).expand(keys=keys)
 
 
 @task(task_id="plan", pool=POOL)
@@ -101,16 +111,29 @@ def audit(run_key: str) -> dict[str, Any]:
 
 
 @task
-def publish(log_type: str, run_key: str, outlet_events: Any = None) -> list[list[str]]:
-    """Commit the partitions that passed. Returns one list of newly failed keys, or none."""
+def publish(run_key: str) -> list[dict[str, int]]:
+    """Commit the partitions that passed. Return the counts of the run if it changed a partition, else nothing."""
     with pipeline() as verbs:
         result = verbs.publish(run_key)
-    outlet_events[TABLES[LogType(log_type)]].extra = {name: len(keys) for name, keys in as_dict(result).items()}
-    return [result.newly_failed] if result.newly_failed else []
+    return [{name: len(keys) for name, keys in as_dict(result).items()}] if result.changed else []
 
 
-# Mapped over one list or none: if nothing failed it is skipped without running, and the asset gets no event.
-# Unmapped, it would send an event every hour, with or without keys.
+# A task that succeeds sends an event for each asset that it updates. These two are therefore mapped over one item or
+# none: without an item Airflow skips them, and consumers of the asset do not run for nothing.
+@task(map_index_template=CHANGED_LABEL)
+def announce(log_type: str, counts: dict[str, int], outlet_events: Any = None) -> None:
+    """Update the asset of the table, with the run's counts, for DAGs that are scheduled on it."""
+    outlet_events[TABLES[LogType(log_type)]].extra = counts
+
+
+@task
+def find_failed(run_key: str) -> list[list[str]]:
+    """Return one list of the partitions that failed in this run and had not failed before, or nothing."""
+    with pipeline() as verbs:
+        keys = verbs.newly_failed(run_key)
+    return [keys] if keys else []
+
+
 @task(map_index_template=FAILED_LABEL)
 def start_reloads(log_type: str, keys: list[str], outlet_events: Any = None) -> None:
     """Add the newly failed partitions to the asset of the partition DAG, which starts a run for each."""

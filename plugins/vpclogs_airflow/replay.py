@@ -12,7 +12,7 @@ from vpclogs.errors import VpcLogsError
 from vpclogs.partitions import LogType, Partition
 from vpclogs.reasons import REASONS
 from vpclogs.runs import BatchRef
-from vpclogs_airflow.graph import BATCH_LABEL, as_dict, as_dicts, load, pipeline, reload_failed
+from vpclogs_airflow.graph import BATCH_LABEL, as_dict, as_dicts, load, pipeline, reload
 
 __all__ = ["PARAMS", "replay"]
 
@@ -45,7 +45,7 @@ def replay(log_type: LogType) -> None:
     published = load(log_type, plan=plan_replay, stage_with=stage_replay)
     reloads = find_reloads(log_type=log_type.value)
     published >> reloads
-    reload_failed(log_type, reloads)
+    reload(log_type, reloads)
 
 
 @task(task_id="plan")

@@ -22,13 +22,17 @@ LOAD = {
     ("plan", "publish"),
     ("stage", "audit"),
     ("audit", "publish"),
+    ("publish", "announce"),
     ("publish", "verdict"),
 }
 
 
 @pytest.mark.parametrize("log_type", LOG_TYPES)
 def test_an_hour_is_planned_staged_audited_published_and_judged_and_starts_the_reloads(dag_bag, log_type):
-    assert edges(dag_bag.dags[f"{log_type}_hourly"]) == LOAD | {("publish", "start_reloads")}
+    assert edges(dag_bag.dags[f"{log_type}_hourly"]) == LOAD | {
+        ("publish", "find_failed"),
+        ("find_failed", "start_reloads"),
+    }
 
 
 @pytest.mark.parametrize("log_type", LOG_TYPES)
@@ -48,8 +52,8 @@ def test_no_partition_dag_names_failed_partitions_or_a_partition_would_start_its
     table, failed = f"x-vpclogs://tables/{log_type}", f"x-vpclogs://failed-partitions/{log_type}"
 
     for kind in ("hourly", "replay"):
-        assert outlets(dag_bag.dags[f"{log_type}_{kind}"]) == {"publish": [table], "start_reloads": [failed]}
-    assert outlets(dag_bag.dags[f"{log_type}_partition"]) == {"publish": [table]}
+        assert outlets(dag_bag.dags[f"{log_type}_{kind}"]) == {"announce": [table], "start_reloads": [failed]}
+    assert outlets(dag_bag.dags[f"{log_type}_partition"]) == {"announce": [table]}
 
 
 @pytest.mark.parametrize("kind", ["hourly", "partition", "replay"])

@@ -23,7 +23,7 @@ class ScriptedPipeline:
 
     def __init__(self) -> None:
         self.script: dict[str, Any] = {"plan": [], "stage": STAGED, "audit": AuditDecision()}
-        self.script |= {"publish": NOTHING, "verdict": COUNTS}
+        self.script |= {"publish": NOTHING, "newly_failed": [], "verdict": COUNTS}
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
@@ -82,7 +82,8 @@ def test_an_hour_without_new_objects_is_green_and_stages_nothing(run, library):
     ended = run("vpc_dns_hourly")
 
     assert (ended.state, ended.tasks["stage"], ended.tasks["start_reloads"]) == ("success", "skipped", "skipped")
-    assert library.verbs() == ["plan", "audit", "publish", "verdict"]
+    assert sorted(library.verbs()) == ["audit", "newly_failed", "plan", "publish", "verdict"]
+    assert (ended.tasks["announce"], ended.events) == ("skipped", [])
 
 
 def test_each_batch_is_a_task_that_carries_its_label(run):
@@ -111,7 +112,8 @@ def test_a_failed_batch_holds_back_its_partition_only_and_the_run_ends_red(run, 
 def test_each_newly_failed_partition_is_named_to_the_partition_dag_by_its_key(run):
     outcome = RunOutcome(failed=[(KEY, "why"), (OTHER, "why")], newly_failed=[KEY, OTHER])
 
-    ended = run("vpc_flow_hourly", plan=BATCHES, publish=outcome, verdict=PartitionsFailed([(KEY, "why")]))
+    script = {"publish": outcome, "newly_failed": outcome.newly_failed, "verdict": PartitionsFailed([(KEY, "why")])}
+    ended = run("vpc_flow_hourly", plan=BATCHES, **script)
 
     assert ended.mapped["start_reloads", "2 partitions"] == "success"
     named = [key for asset, key, _ in ended.events if asset == "vpc_flow_failed_partitions"]
@@ -121,7 +123,7 @@ def test_each_newly_failed_partition_is_named_to_the_partition_dag_by_its_key(ru
 def test_a_partition_that_was_failed_before_is_not_started_again(run):
     ended = run("vpc_flow_hourly", publish=RunOutcome(failed=[(KEY, "as last hour")]))
 
-    assert {asset for asset, _, _ in ended.events} == {"vpc_flow"}
+    assert ended.events == []
 
 
 def test_when_the_plan_fails_nothing_is_published_and_the_run_is_red(run, library):
@@ -156,11 +158,22 @@ def test_a_run_started_by_hand_loads_up_to_now_and_a_dated_one_up_to_its_hour(ru
 
 
 def test_a_partition_run_rebuilds_the_partition_that_the_form_names(run, library):
-    ended = run("vpc_flow_partition", conf={"partition": f" {KEY} "}, plan_partition=BATCHES[:1])
+    ended = run(
+        "vpc_flow_partition",
+        conf={"partition": f" {KEY} "},
+        plan_partition=BATCHES[:1],
+        publish=RunOutcome(published=[KEY], changed=[KEY]),
+    )
 
     assert library.calls[0] == ("plan_partition", ("vpc_flow", KEY, ended.key))
     assert ended.state == "success"
     assert [asset for asset, _, _ in ended.events] == ["vpc_flow"]
+
+
+def test_a_partition_run_that_changes_nothing_sends_no_event(run):
+    ended = run("vpc_dns_partition", conf={"partition": KEY}, publish=RunOutcome(published=[KEY]))
+
+    assert (ended.state, ended.events) == ("success", [])
 
 
 def test_a_partition_run_without_a_partition_fails_at_once(run, library):
