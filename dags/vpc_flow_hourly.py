@@ -11,6 +11,8 @@ also list the days that were left out, `limits.catch_up_days` per run.
 | `stage` | one per batch: parses, validates each record against the schema, writes good and refused records |
 | `audit` | checks each partition (account, region, day) as a whole; a partition that fails is not published |
 | `publish` | makes all partitions that passed visible, in one commit |
+| `announce` | updates the asset `vpc_flow` for DAGs scheduled on it; skipped if no partition changed |
+| `find_failed` | lists the partitions that newly failed |
 | `start_reloads` | starts a run of `vpc_flow_partition` for each newly failed partition; skipped if there is none |
 | `verdict` | fails the run if a partition is missing, naming it and the reason |
 
@@ -20,7 +22,7 @@ also list the days that were left out, `limits.catch_up_days` per run.
 * **Safe to rerun**: always. A published object is never published again.
 * **Triggered by hand**: loads up to now, or to the end of the hour before the logical date, if given.
 * **Backfill**: `docs/runbooks/backfill.md`
-* **Schedule on it**: each run that publishes updates the asset `vpc_flow`; the event's extra has counts.
+* **Schedule on it**: each run that changes a partition updates the asset `vpc_flow`; the event's extra has counts.
 """
 
 from __future__ import annotations

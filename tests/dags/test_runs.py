@@ -171,7 +171,7 @@ def test_a_partition_run_rebuilds_the_partition_that_the_form_names(run, library
 
 
 def test_a_partition_run_that_changes_nothing_sends_no_event(run):
-    ended = run("vpc_dns_partition", conf={"partition": KEY}, publish=RunOutcome(published=[KEY]))
+    ended = run("vpc_dns_partition", conf={"partition": KEY}, plan_partition=[], publish=RunOutcome(published=[KEY]))
 
     assert (ended.state, ended.events) == ("success", [])
 
