@@ -54,7 +54,8 @@ def print_finding(severity: Severity, key: str, message: str, *, when: str = "")
 def _times(alert: Alert) -> str:
     over = f", over since {_time(alert.resolved_at)}" if alert.resolved_at else ""
     told = f", notified {_time(alert.told_at)}" if alert.told_at else ", not notified yet"
-    return f"(since {_time(alert.first_seen)}{over}{told})"
+    failed = "".join(f", not sent to {name}: {one['failed']}" for name, one in alert.told.items() if one.get("failed"))
+    return f"(since {_time(alert.first_seen)}{over}{told}{failed})"
 
 
 def _time(value: datetime) -> str:

@@ -15,13 +15,16 @@ from vpclogs.ledger.tables import alerts
 
 __all__ = ["Alert", "AlertStore", "AlertChanges"]
 
+_REASON = 500  # characters kept of the reason for which an alert could not be announced
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
     """One alert.
 
     ``told`` maps each notifier to the time it last announced the alert as open (``open``) and the time it announced
-    the resolution (``end``, or None).
+    the resolution (``end``), each None before that, and to the reason for which it could not (``failed``), if its last
+    attempt failed.
     """
 
     id: int
@@ -110,6 +113,8 @@ class AlertStore:
         new, again, ended = [], [], []
         for alert in self._candidates(now - 2 * retell):
             told = alert.told.get(listener)
+            if told is not None and told["open"] is None and told["end"] is None:
+                told = None  # it tried, and failed
             if told is not None and alert.monitor in without_end:
                 continue
             if alert.open and list(Severity).index(alert.severity) >= list(Severity).index(severity):
@@ -126,6 +131,14 @@ class AlertStore:
         with self._database.write() as connection:
             for alert in told:
                 _mark(connection, alert, listener, now)
+
+    def mark_failed(self, listener: str, failed: Sequence[Alert], reason: str) -> None:
+        """Record that ``listener`` could not announce the alerts. It tries again in the next run."""
+        with self._database.write() as connection:
+            for alert in failed:
+                told = dict(connection.scalar(select(alerts.c.told).where(alerts.c.id == alert.id)) or {})
+                told[listener] = {"open": None, "end": None, **told.get(listener, {}), "failed": reason[:_REASON]}
+                connection.execute(update(alerts).where(alerts.c.id == alert.id).values(told=told))
 
     def _candidates(self, resolved_after: datetime) -> list[Alert]:
         query = select(alerts).where(alerts.c.resolved_at.is_(None) | (alerts.c.resolved_at >= resolved_after))
@@ -152,7 +165,7 @@ def _mark(connection: Connection, alert: Alert, listener: str, now: datetime) ->
     if alert.open:
         told[listener] = {"open": now.isoformat(), "end": None}
     else:
-        told[listener] = {**told.get(listener, {"open": None}), "end": now.isoformat()}
+        told[listener] = {"open": told.get(listener, {}).get("open"), "end": now.isoformat()}
     connection.execute(update(alerts).where(alerts.c.id == alert.id).values(told=told, told_at=now))
 
 

@@ -301,5 +301,5 @@ alerts = Table(
     Column("last_seen", UtcDateTime, nullable=False),
     Column("resolved_at", UtcDateTime, index=True),
     Column("told_at", UtcDateTime),  # by any notifier, most recently
-    Column("told", JSON, nullable=False),  # by notifier: {"open": time, "end": time or null}
+    Column("told", JSON, nullable=False),  # by notifier: {"open": time or null, "end": time or null, "failed": reason}
 )
