@@ -41,9 +41,17 @@ def listens(pid: int, port: int) -> bool:
         return True
     sockets = {f"socket:[{inode}]" for table in tables for inode in _listening(table.read_text(), port)}
     try:
-        return any(str(file.readlink()) in sockets for file in Path(f"/proc/{pid}/fd").iterdir())
-    except FileNotFoundError:  # it, or one of its files, is gone: whoever asks again will know
+        files = list(Path(f"/proc/{pid}/fd").iterdir())
+    except FileNotFoundError:  # the process has ended
         return False
+    return any(_target(file) in sockets for file in files)
+
+
+def _target(link: Path) -> str | None:
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:  # closed since the folder was read
+        return None
 
 
 def _listening(table: str, port: int) -> list[str]:
