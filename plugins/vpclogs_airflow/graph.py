@@ -13,10 +13,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from airflow.sdk import XComArg, task
+from airflow.sdk.configuration import conf
 from airflow.sdk.log import mask_secret
 from msgspec import Struct, convert, to_builtins
 
 from vpclogs.errors import InvalidPartition
+from vpclogs.foreign_text import logger
 from vpclogs.partitions import LogType
 from vpclogs.redaction import known_secrets
 from vpclogs.runs import BatchRef
@@ -25,6 +27,7 @@ from vpclogs_airflow.defaults import POOL
 from vpclogs_airflow.failures import retry_only_transient
 
 if TYPE_CHECKING:
+    from vpclogs.config.settings import Settings
     from vpclogs.pipeline import Pipeline
 
 __all__ = [
@@ -41,6 +44,8 @@ __all__ = [
     "reload_failed",
 ]
 __all__ += ["stage", "start_reloads"]
+
+_LOG = logger(__name__)
 
 RUN_KEY: Final = "{{ dag.dag_id }}/{{ run_id }}"
 BATCH_LABEL: Final = "{{ task.op_kwargs['batch']['label'] }}"
@@ -159,7 +164,25 @@ def pipeline() -> Iterator[Pipeline]:
         settings = load_settings(None, os.environ)
         for secret in known_secrets():
             mask_secret(secret)  # in what Airflow and other libraries log of this task
-        yield Pipeline(settings, client_for=client_for)
+        yield Pipeline(within_map_length(settings), client_for=client_for)
+
+
+def within_map_length(settings: Settings) -> Settings:
+    """Return the settings with no more batches than Airflow maps a task over.
+
+    The API server refuses a longer list when the plan task has ended, with an error that names neither setting. Its
+    value counts, so all parts of Airflow need the same.
+    """
+    longest = conf.getint("core", "max_map_length")
+    if longest >= settings.limits.max_batches:
+        return settings
+    _LOG.info(
+        "batches per run: %d, the [core] max_map_length of Airflow, which is lower than limits.max_batches (%d)",
+        longest,
+        settings.limits.max_batches,
+    )
+    limits = settings.limits.model_copy(update={"max_batches": longest})
+    return settings.model_copy(update={"limits": limits})
 
 
 def as_dict(value: Struct) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from vpclogs.config.settings import Settings
 from vpclogs.errors import ConfigError, PartitionsFailed, VpcLogsError
 from vpclogs.runs import AuditDecision, BatchRef, RunCounts, RunOutcome, StageCounts
 
@@ -25,6 +26,7 @@ class ScriptedPipeline:
         self.script: dict[str, Any] = {"plan": [], "stage": STAGED, "audit": AuditDecision()}
         self.script |= {"publish": NOTHING, "newly_failed": [], "verdict": COUNTS}
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self.settings: Settings | None = None
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         def answer(*arguments: Any, **named: Any) -> Any:
@@ -65,7 +67,12 @@ def library(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ScriptedPipeline
     config = tmp_path / "vpclogs.yaml"
     config.write_text("sources: [{name: logs, log_type: vpc_dns, bucket: logs}]\n")
     monkeypatch.setenv("VPCLOGS_CONFIG", str(config))
-    monkeypatch.setattr("vpclogs.pipeline.Pipeline", lambda settings, *, client_for: scripted)
+
+    def make(settings: Settings, *, client_for: object) -> ScriptedPipeline:
+        scripted.settings = settings
+        return scripted
+
+    monkeypatch.setattr("vpclogs.pipeline.Pipeline", make)
     return scripted
 
 
@@ -124,6 +131,17 @@ def test_a_partition_that_was_failed_before_is_not_started_again(run):
     ended = run("vpc_flow_hourly", publish=RunOutcome(failed=[(KEY, "as last hour")]))
 
     assert ended.events == []
+
+
+def test_a_run_has_no_more_batches_than_airflow_maps(run, library, monkeypatch, caplog):
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "2")
+
+    too_many = run("vpc_dns_hourly", plan=BATCHES)  # Airflow refuses what a plan must not return
+    fitting = run("vpc_dns_hourly", plan=BATCHES[:2])
+
+    assert (too_many.tasks["plan"], fitting.tasks["plan"]) == ("failed", "success")
+    assert library.settings.limits.max_batches == 2
+    assert "batches per run: 2, the [core] max_map_length of Airflow" in caplog.text
 
 
 def test_when_the_plan_fails_nothing_is_published_and_the_run_is_red(run, library):

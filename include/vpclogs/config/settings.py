@@ -64,7 +64,7 @@ class Limits(_Frozen):
 
     batch_bytes: Size = 128 << 20
     batch_objects: int = Field(default=500, ge=1)
-    max_batches: int = Field(default=1000, ge=1, le=1024)  # Airflow's own max_map_length
+    max_batches: int = Field(default=1000, ge=1)  # below 1024, the default of Airflow's max_map_length
     fetch_threads: int = Field(default=8, ge=1, le=64)
     list_threads: int = Field(default=8, ge=1, le=64)
     catch_up_days: int = Field(default=3, ge=1, le=366)

@@ -233,9 +233,9 @@ WRONG = {
         "limits:\n  batch_bytes: 3 furlongs",
         "4: limits.batch_bytes: write a size as bytes or with a unit, such as 64 MiB (found: 3 furlongs)",
     ),
-    "more batches than Airflow maps": (
-        "limits: {max_batches: 1025}",
-        "3: limits.max_batches: Input should be less than or equal to 1024 (found: 1025)",
+    "no batches": (
+        "limits: {max_batches: 0}",
+        "3: limits.max_batches: Input should be greater than or equal to 1 (found: 0)",
     ),
     "a value where keys belong": ("limits: 3", "3: limits: keys and their values belong here, such as `name: value`"),
     "an override for no source": ("audit: {per_source: {dsn: {}}}", "3: audit.per_source.dsn: no source has this name"),
