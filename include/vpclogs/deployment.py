@@ -1,4 +1,4 @@
-"""One deployment: its settings, and what they name, opened on first use."""
+"""A deployment: its settings, and the ledger, tables and clients that they name, opened on first use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vpclogs.config.settings import Settings
 from vpclogs.config.sources import Source
 from vpclogs.ledger import Ledger
 
-# Each task of a run is a process that needs one verb: what only that verb needs is imported there.
+# Each task of a run is a process that calls one verb: imports that only one verb needs are inside it.
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -31,7 +31,7 @@ class Deployment:
     """The ledger, the warehouse and the S3 clients of the settings.
 
     ``client_for`` makes the S3 client of a source; it is called once per source and
-    process. ``clock`` gives aware UTC.
+    process. ``clock`` returns aware UTC.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Deployment:
         )
 
     def client(self, source: Source) -> S3Client:
-        """The source's S3 client, made on first use."""
+        """Return the source's S3 client, which is created on first use."""
         if source.name not in self._clients:
             self._clients[source.name] = self._client_for(source)
         return self._clients[source.name]

@@ -1,4 +1,4 @@
-"""The grammar of the names that AWS gives: accounts, organizations, regions, VPCs and flow logs.
+"""The grammar of AWS names: accounts, organizations, regions, VPCs and flow logs.
 
 Keys, records and settings come from outside. Each name in them is checked here, once, where it
 enters. The bounds fit the columns of the ledger and a file's name, so that a name that passed is
@@ -27,7 +27,7 @@ ACCOUNT = r"[0-9]{12}"
 REGION = r"(?![a-z0-9-]{41})[a-z][a-z0-9]+(?:-[a-z][a-z0-9]*)+-[0-9]+"
 """Pattern of a region's name, 40 characters at most.
 
-Not a list: AWS opens regions and whole clouds, such as ``eusc-de-east-1``, more often than anybody upgrades.
+A pattern, not a list: AWS opens regions and partitions, for example ``eusc-de-east-1``, faster than users upgrade.
 """
 
 VPC = r"vpc-[0-9a-f]{1,64}"
@@ -37,26 +37,26 @@ FLOW_LOG = r"fl-[0-9a-f]{1,64}"
 """Pattern of a flow log's id."""
 
 ORGANIZATION = r"o-[a-z0-9]{10,32}"
-"""Pattern of an organization's id, as the reference of AWS Organizations gives it."""
+"""Pattern of an organization's id, from the AWS Organizations API reference."""
 
 _ACCOUNT, _REGION, _VPC, _ORGANIZATION = map(re.compile, (ACCOUNT, REGION, VPC, ORGANIZATION))
 
 
 def is_account(text: str) -> bool:
-    """Return whether `text` is an account id."""
+    """Return True if `text` is an account id."""
     return _ACCOUNT.fullmatch(text) is not None
 
 
 def is_region(text: str) -> bool:
-    """Return whether `text` can be the name of a region, of any AWS cloud, known today or not."""
+    """Return True if `text` can be the name of a region in any AWS partition, known or new."""
     return _REGION.fullmatch(text) is not None
 
 
 def is_vpc(text: str) -> bool:
-    """Return whether `text` is a VPC id."""
+    """Return True if `text` is a VPC id."""
     return _VPC.fullmatch(text) is not None
 
 
 def is_organization(text: str) -> bool:
-    """Return whether `text` is an organization's id."""
+    """Return True if `text` is an organization's id."""
     return _ORGANIZATION.fullmatch(text) is not None

@@ -86,7 +86,7 @@ class Committed:
     rehomed: int
 
     def of(self, partition: str) -> Brought:
-        """Return what a partition got."""
+        """Return the counts of one partition."""
         return self.brought.get(partition, Brought())
 
     @property

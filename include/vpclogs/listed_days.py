@@ -56,7 +56,7 @@ class ListedDays:
                 yield day
 
     def overdue(self, last: date, *, lookback_days: int) -> WantedDays:
-        """Return the days before the look-back of a run on `last` that earlier runs should have listed, and did not."""
+        """Return the days before the lookback of a run on `last` that no earlier run has listed."""
         before = last - (lookback_days + 1) * _DAY
         days: list[date] = []
         if self.hourly_since is not None:

@@ -1,4 +1,4 @@
-"""Path grammars: where AWS puts the objects of each log, and what a key says.
+"""Path grammars: the folders in which AWS puts the objects of each log, and the parts of a key.
 
 Below a source's prefix and ``AWSLogs/``, with an optional ``o-…`` organization folder:
 
@@ -99,7 +99,7 @@ class Layout(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What a well-formed key says. ``scope`` is a VPC id (DNS) or a flow log id; DNS has no region."""
+    """The parts of a well-formed key. ``scope`` is a VPC id (DNS) or a flow log id; DNS has no region."""
 
     layout: Layout
     account: str
@@ -197,12 +197,12 @@ def _layout(log_type: LogType, hive: bool, hour: str | None) -> Layout:
 
 
 def is_organization(folder: str) -> bool:
-    """Whether a folder name (with its slash) below ``AWSLogs/`` holds an organization's accounts."""
+    """Return True if a folder name (with its slash) below ``AWSLogs/`` holds an organization's accounts."""
     return _ORGANIZATION.fullmatch(folder) is not None
 
 
 def holds_account(folder: str) -> bool:
-    """Return whether a folder name (with its slash) is that of an account, in either layout."""
+    """Return True if a folder name (with its slash) is that of an account, in either layout."""
     return _ACCOUNT.fullmatch(folder) is not None
 
 
@@ -219,7 +219,7 @@ def read_account_folder(parent: str, folder: str, log_type: LogType) -> AccountF
 
 
 def is_other_log(folder: str) -> bool:
-    """Return whether a folder name (with its slash) in an account's folder is that of a log AWS writes there."""
+    """Return True if a folder name (with its slash) in an account's folder is that of a log that AWS writes there."""
     name = folder.rstrip("/").removeprefix("aws-service=")
     return name in _SERVICE.values() or name.lower() in _OTHER_LOGS
 
@@ -234,7 +234,7 @@ def read_scope_folder(parent: AccountFolder, folder: str, log_type: LogType) -> 
     """The VPC or region folder that ``folder`` names, if it names one."""
     path = parent.path + folder
     if log_type is LogType.VPC_DNS:
-        # Any name: what lies below one that is no VPC id is reported key by key, not passed over.
+        # Any name: keys below one that is no VPC id are reported one by one, not skipped.
         name = folder.rstrip("/")
         return ScopeFolder(path, parent.account, None, name if is_vpc(name) else "", parent.hive)
     match = _FLOW_SCOPE[parent.hive].fullmatch(folder)

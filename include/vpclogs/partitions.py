@@ -17,7 +17,7 @@ from vpclogs.identifiers import is_account, is_region
 __all__ = ["UNKNOWN_REGION", "LogType", "Partition"]
 
 UNKNOWN_REGION = "unknown"
-"""The region of a VPC of which no object could be read yet (DNS keys carry no region)."""
+"""The region of a VPC none of whose objects could be read yet. DNS keys carry no region."""
 
 
 class LogType(StrEnum):

@@ -20,7 +20,7 @@ from vpclogs.runs import AuditDecision, BatchRef, RunCounts, RunOutcome, StageCo
 from vpclogs.staged import LEFT_OUT, BatchResult, fingerprint
 from vpclogs.staging.halving import fail_apart
 
-# Each task of a run is a process that needs one verb: what only that verb needs it imports itself.
+# Each task of a run is a process that calls one verb: imports that only one verb needs are inside it.
 if TYPE_CHECKING:
     from vpclogs.staging.stage import Covers, Progress
 
@@ -34,7 +34,7 @@ class Pipeline(PlanVerbs):
     """The main job of one deployment."""
 
     def stage(self, batch: BatchRef, *, progress: Progress = lambda objects, records: None) -> StageCounts:
-        """Fetch, parse and write one batch. Safe to repeat: what is staged last counts."""
+        """Fetch, parse and write one batch. Return its counts. Safe to repeat: the last result counts."""
         objects = self.ledger.manifests.batch(batch.manifest, batch.batch)
         log_type = objects[0].log_type
         from vpclogs.staging.apart import stage_apart
@@ -157,7 +157,7 @@ class Pipeline(PlanVerbs):
         return self.verdict(run_key)
 
     def _covers(self, objects: Sequence[LogObject]) -> Covers:
-        """Whether a source reads a region. What is in a table already is moved there, not left out."""
+        """Return a test for the regions that a source reads. Objects in a table already are moved, not left out."""
         sources = {source.name: source for source in self.settings.sources}
         if not any(source.narrows_regions for source in sources.values()):
             return lambda item, region: True

@@ -17,7 +17,7 @@ from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
 from vpclogs.planning.batches import batch_label, plan_batches
 from vpclogs.runs import BatchRef
 
-# Each task of a run is a process that needs one verb: what only that verb needs it imports itself.
+# Each task of a run is a process that calls one verb: imports that only one verb needs are inside it.
 if TYPE_CHECKING:
     from vpclogs.planning.survey import Survey
 
@@ -25,17 +25,17 @@ __all__ = ["PlanVerbs"]
 
 
 class PlanVerbs(Deployment):
-    """Lists the sources, subtracts what the ledger knows, and freezes the rest as a manifest."""
+    """The verbs that list the sources, subtract the objects that the ledger has, and freeze the rest as a manifest."""
 
     def plan(self, log_type: LogType | str, *, run_key: str, until: datetime | None = None) -> list[BatchRef]:
-        """List, subtract what the ledger knows, freeze the manifest; one reference per batch.
+        """Plan an hourly run: freeze the objects that are not loaded as a manifest. Return one reference per batch.
 
-        All objects of the day of ``until`` (exclusive; default: now) and of the look-back
+        All objects of the day of ``until`` (exclusive; default: now) and of the lookback
         days before it are considered, whenever they were delivered. After a pause, so are the
         days that no run has listed: the oldest ``limits.catch_up_days`` of them, the next ones in the next run.
         """
         kind, now = LogType(log_type), self.clock()
-        # a plain datetime in UTC, whatever zone or subclass the caller has: its dates go to the ledger
+        # a plain datetime in UTC, not the caller's zone or subclass: its dates go to the ledger
         end = datetime.fromtimestamp((until or now).timestamp(), UTC)
         last = (end - timedelta(microseconds=1)).date()
         self.publisher.complete_open(kind)
@@ -65,7 +65,7 @@ class PlanVerbs(Deployment):
     ) -> list[BatchRef]:
         """As `plan`, for the given days, and within the account, region or source if given.
 
-        ``report`` is called with what was found.
+        ``report`` is called with the survey.
         """
         self.publisher.complete_open(LogType(log_type))
         now = self.clock()
@@ -119,7 +119,7 @@ class PlanVerbs(Deployment):
         region: str | None = None,
         source: str | None = None,
     ) -> Survey:
-        """What `plan_days` would load: a dry run. Days before a source's start day are left out."""
+        """Return the survey that `plan_days` would load. Days before a source's start day are left out."""
         from vpclogs.planning.survey import started
 
         return self.survey(
@@ -165,7 +165,7 @@ class PlanVerbs(Deployment):
         targets: Sequence[Partition] = (),
         coverage: Listed | None = None,
     ) -> list[BatchRef]:
-        """Write what was found down as the manifest of a run; one reference per batch.
+        """Record the objects of a survey as the manifest of a run. Return one reference per batch.
 
         ``targets`` are the partitions that a reload swaps in, ``coverage`` the days that count as listed once the
         run has published.
@@ -196,13 +196,13 @@ class PlanVerbs(Deployment):
         return [BatchRef(manifest.id, number, batch_label(batches, number)) for number in range(len(batches))]
 
     def _misplaced(self, partition: Partition) -> bool:
-        """Whether the table holds rows in the partition that belong elsewhere, or elsewhere rows that belong there."""
+        """Return True if the table holds rows of other regions in the partition, or its rows in other partitions."""
         from vpclogs.warehouse.placement import misplaced_rows
 
         return any(misplaced_rows(self.warehouse, one) for one in self._targets(partition))
 
     def _targets(self, partition: Partition) -> list[Partition]:
-        """The partition, and that of the region ``unknown`` as long as rows lie there."""
+        """Return the partition, and that of the region ``unknown`` while it holds rows."""
         log_type, account, day = partition.log_type, partition.account, partition.day
         return sorted({partition, *self.ledger.objects.homeless(log_type, account=account, day=day)})
 

@@ -91,7 +91,7 @@ def secrets_of_environment(env: Mapping[str, str]) -> Iterator[str]:
 
 
 def secrets_of_settings(data: Any) -> Iterator[str]:
-    """Yield the secrets in what a settings file holds: values of keys with a telling name, and parts of URLs."""
+    """Yield the secrets in the data of a settings file: values of keys that name a secret, and parts of URLs."""
     waiting, seen = [("", data)], set()
     while waiting:
         name, value = waiting.pop()

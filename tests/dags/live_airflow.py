@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,11 @@ sources: [{{name: dns, log_type: vpc_dns, bucket: {bucket}, connection: logs}}]
 
 @contextmanager
 def started_airflow(
-    seaweed: Seaweed, lake: Path, *, choose_port: Callable[[], int] = free_port
+    seaweed: Seaweed,
+    lake: Path,
+    *,
+    choose_port: Callable[[], int] = free_port,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[AirflowServer]:
     """Airflow with all its parts, the DAGs switched off; its tasks use the lake's configuration.
 
@@ -38,9 +42,12 @@ def started_airflow(
     """
     extra = {"endpoint_url": seaweed.endpoint, "region_name": "us-east-1"}
     connection = {"conn_type": "aws", "login": READER, "password": seaweed.secrets[READER], "extra": extra}
-    variables = {"VPCLOGS_CONFIG": str(lake / "vpclogs.yaml"), "AIRFLOW_CONN_LOGS": json.dumps(connection)}
+    own = {"VPCLOGS_CONFIG": str(lake / "vpclogs.yaml"), "AIRFLOW_CONN_LOGS": json.dumps(connection)}
+    own |= variables or {}
     for attempt in range(1, ATTEMPTS + 1):
-        server = AirflowServer(lake / "airflow", port=choose_port(), logs=lake / "logs", extra=variables)
+        server = AirflowServer(
+            lake / "airflow", port=choose_port(), logs=lake / "logs", extra=own | dict(variables or {})
+        )
         try:
             server.start(print)
             break

@@ -100,7 +100,7 @@ class SourceUnderTest:
         raise AssertionError("a parse ends each object")
 
     def filters(self) -> str:
-        """Return the entries of the source's lists that match nothing, and what its list of regions leaves out.
+        """Return the entries of the lists that match nothing, and the VPCs that the list of regions leaves out.
 
         Raises:
             Ailment: an entry is no region of any AWS cloud, or no entry of a list matches.
@@ -122,7 +122,7 @@ class SourceUnderTest:
         return "; ".join(lines) or "all entries match, and the list of regions leaves out nothing that is known"
 
     def _is_mistake(self, one: UnmatchedEntry, seen: SeenNames) -> bool:
-        """Return whether an entry cannot be one that only waits for its first logs."""
+        """Return True if an entry cannot merely be waiting for its first logs."""
         if one.key == "regions" and one.entry not in known_regions():
             return True
         names = seen.regions if one.key == "regions" else seen.accounts or frozenset()
@@ -131,7 +131,7 @@ class SourceUnderTest:
 
     @property
     def has_organizations(self) -> bool:
-        """Return whether the listing saw folders of organizations, or the settings name one."""
+        """Return True if the listing found folders of organizations, or the settings name one."""
         return bool(self._seen_organizations or self._source.organization)
 
     def organizations(self) -> str:
@@ -164,7 +164,7 @@ class SourceUnderTest:
         try:
             page = patiently(call, self._where, sleep=time.sleep)
         except S3RequestError:
-            return  # a reader of chosen accounts may not list what is above them
+            return  # a reader of chosen accounts may not list the folders above them
         if not page.get("KeyCount"):
             raise CheckFailed(
                 f"there is nothing under {self._where}: check bucket and prefix (what comes before {ROOT}), and "
@@ -218,7 +218,7 @@ def ledger(settings: Settings) -> str:
         raise CheckFailed(
             f"{settings.ledger} cannot be used: {reason}; check `ledger` in the settings and the server"
         ) from error
-    return f"{settings.ledger} can be written"  # what prints this redacts the password
+    return f"{settings.ledger} can be written"  # the password is redacted where this is printed
 
 
 def _judged(end: ObjectEnd, item: LogObject) -> str:

@@ -1,4 +1,4 @@
-"""``vpclogs parse``: look at what becomes of a file, without loading it anywhere."""
+"""``vpclogs parse``: parse files and print their records, without loading them."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _s3_chunks(url: str, log_type: LogType, settings: Settings | None) -> Iterat
 
 
 def _listed(url: str, source: Source, client: S3Client) -> LogObject:
-    """The object as a listing would name it; what a listing knows from its key is left open."""
+    """Return the object as a listing would, without the fields that a listing takes from the key."""
     from vpclogs.objects import LogObject
     from vpclogs.s3.errors import patiently
 

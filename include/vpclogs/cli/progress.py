@@ -73,7 +73,7 @@ def _watcher(objects: int) -> Iterator[Watcher]:
     counts = MofNCompleteColumn(), TextColumn("objects, {task.fields[records]:,} records")
     columns = TextColumn("staging"), BarColumn(), *counts, TimeRemainingColumn()
     # The bar is drawn past the guard of stderr, which would escape its control sequences. So no other text may
-    # take that way: what is written to stderr is not redirected through it.
+    # take that path: text written to stderr is not redirected through it.
     console = Console(file=NOTES)
     with Progress(*columns, console=console, redirect_stderr=False, redirect_stdout=False) as bar:
         task = bar.add_task("", total=objects, records=0)

@@ -1,4 +1,4 @@
-"""What the commands write: rows on stdout, all that is said about them on stderr.
+"""The output of the commands: rows on stdout, everything else on stderr.
 
 Nothing here needs text that is already safe: `print_lines`, `report`, `report_failure` and `print_table`
 escape what they print. Each argument is one line, so a line break is escaped too.
@@ -39,24 +39,24 @@ __all__ = [
 
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""What a command's ``register`` adds its parser to. (Only type checkers can subscript the class.)"""
+"""The collection of parsers that a command's ``register`` adds to. Only type checkers can subscript the class."""
 
 
 # Libraries whose errors are about the world outside (a server, a file, a credential),
-# so that their message says more than a stack trace.
+# so that their message helps more than a stack trace.
 _OUTSIDE = {"_duckdb", "boto3", "botocore", "duckdb", "psycopg2", "pyiceberg", "requests", "sqlalchemy", "sqlite3"}
 
 
 RESULTS: TextIO = sys.stdout
 """Where results go. ``main`` points ``sys.stdout`` at stderr while a command runs, because Airflow, which is
-imported for a source that names a connection, logs to whatever ``sys.stdout`` is."""
+imported for a source that names a connection, logs to the current ``sys.stdout``."""
 
 NOTES: TextIO = sys.stderr
-"""The terminal's own stderr, for what draws on it. ``main`` points ``sys.stderr`` at a `GuardedStream` over it."""
+"""The terminal's own stderr, for progress bars. ``main`` points ``sys.stderr`` at a `GuardedStream` over it."""
 
 
 class GuardedStream(io.TextIOBase):
-    """A stream that escapes what does not print, line breaks and tabs apart.
+    """A stream that escapes characters that do not print, except line breaks and tabs.
 
     For text that other libraries write to stderr: warnings, log records, tracebacks.
     """
@@ -78,7 +78,7 @@ class GuardedStream(io.TextIOBase):
         return self._stream.fileno()
 
     def isatty(self) -> bool:
-        """Return whether the stream is a terminal."""
+        """Return True if the stream is a terminal."""
         return self._stream.isatty()
 
 
@@ -95,7 +95,7 @@ class UsageError(Exception):
 
 
 def outside(error: Exception) -> bool:
-    """Whether an error is ours on purpose or about the world outside, and no bug."""
+    """Return True if an error is raised on purpose or by the environment, and is no bug."""
     return isinstance(error, OSError | VpcLogsError) or type(error).__module__.partition(".")[0] in _OUTSIDE
 
 
@@ -111,7 +111,7 @@ def report(*lines: str) -> None:
 
 
 def report_failure(*lines: str) -> None:
-    """Print what failed, by the command's name so that it can be found in a log."""
+    """Print a failure, prefixed with the command's name so that it can be found in a log."""
     report(f"vpclogs: {lines[0]}", *lines[1:])
 
 
@@ -192,7 +192,7 @@ def one_line(value: Any) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Return a value that `plain` gave as JSON on one line; what does not print is escaped as JSON does it."""
+    """Return a result of `plain` as JSON on one line. Characters that do not print are escaped as JSON escapes them."""
     import json
 
     return shown_json(json.dumps(value, ensure_ascii=False))

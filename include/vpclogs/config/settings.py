@@ -1,4 +1,4 @@
-"""The configuration: what is read, where it goes, and within which bounds."""
+"""The settings: sources, ledger, tables, limits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _UNITS = {"": 1, "b": 1} | {
 
 
 def size_in_bytes(value: Any) -> Any:
-    """Bytes, from a number or from text such as ``64 MiB``; raises ValueError for other text."""
+    """Return bytes from a number or from text such as ``64 MiB``. Raise ValueError for other text."""
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", value)
@@ -110,7 +110,7 @@ class QuerySettings(_Frozen):
 
 
 class Retention(_Frozen):
-    """For how many days a partition is kept after its day; None for ever. The quarantine's rows go with their
+    """The number of days that a partition is kept after its day; None keeps it. The quarantine's rows go with their
     log's, or earlier."""
 
     vpc_dns: int | None = Field(default=None, ge=1)
@@ -119,7 +119,7 @@ class Retention(_Frozen):
 
 
 class MaintenanceSettings(_Frozen):
-    """What the daily maintenance keeps, and what it puts together. Sizes in bytes.
+    """Settings of the daily maintenance. Sizes in bytes.
 
     Of a table's history the newest ``keep_snapshots`` stay, and all of the last
     ``keep_hours``, but never more than ``max_snapshots``: publishing takes longer with
@@ -145,7 +145,7 @@ class MaintenanceSettings(_Frozen):
         return self
 
     def first_kept_day(self, log_type: LogType, today: date) -> date | None:
-        """The oldest day of a log that is kept; None if all are."""
+        """Return the oldest day of a log that is kept, or None if all are."""
         days = getattr(self.retention_days, log_type.value)
         return None if days is None else today - timedelta(days=days)
 
@@ -178,10 +178,10 @@ class AirflowSettings(_Frozen):
         return self
 
     def with_login(self, env: Mapping[str, str]) -> AirflowSettings:
-        """These settings with the login of the environment, if it has one.
+        """Return these settings with the login of the environment, if it has one.
 
         Raises:
-            ConfigError: there is none, here or there.
+            ConfigError: there is no login in the settings or the environment.
         """
         username, password, token = (env.get(variable) or None for variable in LOGIN_VARIABLES)
         if token is not None:
@@ -257,20 +257,20 @@ class Settings(_Frozen):
         return self
 
     def sources_for(self, log_type: LogType | str) -> tuple[Source, ...]:
-        """The sources of one log type, in the file's order."""
+        """Return the sources of one log type, in the file's order."""
         return tuple(source for source in self.sources if source.log_type == log_type)
 
     def kept_days(self, log_type: LogType, days: Sequence[date], today: date) -> list[date]:
-        """The days that retention leaves: the others are not loaded."""
+        """Return the days that retention keeps. The others are not loaded."""
         first = self.maintenance.first_kept_day(log_type, today)
         return [day for day in days if first is None or day >= first]
 
     def first_open_day(self, log_type: LogType | str, today: date) -> date:
-        """The oldest day of a log that may still change; partitions of the days before it are closed."""
+        """Return the oldest day of a log that may still change. Partitions of earlier days are closed."""
         return today - timedelta(days=max(self.maintenance.closed_after_days, self.lookback_days(log_type) + 1) - 1)
 
     def lookback_days(self, log_type: LogType | str) -> int:
-        """How far back hourly runs of a log look for late objects, in the source that looks furthest."""
+        """Return the longest lookback of a log's sources, in days."""
         return max((source.lookback_days for source in self.sources_for(log_type)), default=0)
 
     def rooted_in(self, folder: Path) -> Settings:
@@ -290,7 +290,7 @@ class Settings(_Frozen):
 
 
 def find_settings(path: Path | None, env: Mapping[str, str]) -> Path:
-    """The file that holds the settings: `path`, else what ``VPCLOGS_CONFIG`` names, else a default.
+    """Return the path of the settings: `path`, else the value of ``VPCLOGS_CONFIG``, else a default.
 
     Raises:
         ConfigError: there is none.
@@ -312,7 +312,7 @@ def load_settings(path: Path | None, env: Mapping[str, str]) -> Settings:
     """Read the settings file.
 
     Raises:
-        ConfigError: with all that is wrong, each with file, line and key.
+        ConfigError: the settings are invalid. It lists each problem with file, line and key.
     """
     file = ConfigFile.read(find_settings(path, env), env)
     remember([*secrets_of_settings(file.data), *secrets_of_environment(env)])

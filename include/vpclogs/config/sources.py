@@ -18,7 +18,7 @@ __all__ = ["AccountFilter", "RegionFilter", "Source", "matching", "parsable_url"
 
 
 def matching(pattern: str, advice: str) -> AfterValidator:
-    """A validator that wants the whole text to match, and otherwise says `advice`."""
+    """Return a validator that requires the whole text to match, and fails with `advice`."""
 
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
@@ -53,7 +53,7 @@ def _is_readable(url: str) -> bool:
     from sqlalchemy import make_url  # slow to import, and settings without such a URL do without
     from sqlalchemy.exc import ArgumentError
 
-    with suppress(ArgumentError):  # not of the form of a database's URL: what opens it knows its own
+    with suppress(ArgumentError):  # not a database URL: the library that opens it validates its own form
         return "@" not in (make_url(url).host or "")
     return True
 
@@ -155,11 +155,11 @@ class _NameFilter(_Frozen):
         return self
 
     def covers(self, name: str) -> bool:
-        """Whether `name` passes."""
+        """Return True if `name` passes the filter."""
         return name not in self.deny if self.allow is None else name in self.allow
 
     def meets(self, other: _NameFilter) -> bool:
-        """Whether a name could pass both."""
+        """Return True if a name could pass both filters."""
         if self.allow is not None:
             return any(other.covers(name) for name in self.allow)
         return other.allow is None or other.meets(self)
@@ -221,28 +221,28 @@ class Source(_Frozen):
         return None if self.accounts.allow is None else tuple(sorted(set(self.accounts.allow)))
 
     def covers_organization(self, organization: str) -> bool:
-        """Return whether this source reads the accounts in the folder of `organization`."""
+        """Return True if this source reads the accounts in the folder of `organization`."""
         return self.organization in (None, organization)
 
     def covers_account(self, account: str) -> bool:
-        """Whether this source reads `account`."""
+        """Return True if this source reads `account`."""
         return self.accounts.covers(account)
 
     def covers_region(self, region: str) -> bool:
-        """Whether this source reads `region`."""
+        """Return True if this source reads `region`."""
         return self.regions.covers(region)
 
     @property
     def narrows_regions(self) -> bool:
-        """Whether this source leaves out any region."""
+        """True if this source leaves out a region."""
         return self.regions != RegionFilter()
 
     @property
     def has_filters(self) -> bool:
-        """Whether this source leaves out any account or region."""
+        """True if this source leaves out an account or a region."""
         return self.narrows_regions or self.accounts != AccountFilter()
 
     def overlaps(self, other: Source) -> bool:
-        """Whether an object could belong to both: it would be loaded twice."""
+        """Return True if an object could belong to both sources, which would load it twice."""
         mine, theirs = (self.bucket, self.prefix, self.log_type), (other.bucket, other.prefix, other.log_type)
         return mine == theirs and self.accounts.meets(other.accounts) and self.regions.meets(other.regions)

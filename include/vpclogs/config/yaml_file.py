@@ -1,4 +1,4 @@
-"""A YAML file that remembers its lines, so that every complaint can name one."""
+"""A YAML file that keeps its line numbers, so that each problem can name one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class MisplacedError(ValueError):
-    """Raised by a validator that sees several keys, to say which one (`loc`) is wrong."""
+    """Raised by a validator of several keys. ``loc`` is the path of the wrong one."""
 
     def __init__(self, message: str, *loc: str | int) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class MisplacedError(ValueError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong, and its line (from 1)."""
+    """A problem of the file, and its line (from 1)."""
 
     line: int
     text: str
@@ -51,7 +51,7 @@ class Problem:
 
 @dataclass
 class ConfigFile:
-    """The data of a file, with ``${NAME}`` replaced, and what was wrong before validation."""
+    """The data of a file, with ``${NAME}`` replaced, and the problems found before validation."""
 
     path: Path
     data: Any
@@ -137,7 +137,7 @@ class ConfigFile:
             path = _joined(path, part)
             owner = _model_of(owner, part)
         if id(node) in self.unset:
-            return self.unset[id(node)]  # the cause; what follows from it helps nobody
+            return self.unset[id(node)]  # the cause; the errors that follow from it are noise
         sentence = self._sentence(error, parent, node)
         return Problem(line, f"{path}: {sentence}" if path else sentence)
 
@@ -162,7 +162,7 @@ def _unknown(key: str, valid: Sequence[str]) -> str:
 
 
 def _step(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
-    """The node under a key or index, with the node whose line stands for it."""
+    """Return the node under a key or index, and the node whose line is reported for it."""
     if isinstance(node, yaml.MappingNode):
         return next(((key, value) for key, value in node.value if key.value == part), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
@@ -171,7 +171,7 @@ def _step(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | Non
 
 
 def _model_of(owner: type[BaseModel], part: str | int) -> type[BaseModel]:
-    """The model that says which keys belong under `part` of `owner`."""
+    """Return the model of the keys under `part` of `owner`."""
     if not isinstance(part, str) or part not in owner.model_fields:
         return owner
     return next(_models(owner.model_fields[part].annotation), owner)

@@ -22,7 +22,7 @@ SETTLED = ("loaded", "refused", "empty")
 """States of an object that is done: planning leaves it out."""
 
 NOT_COUNTED = ("replaced", "changed", LEFT_OUT)
-"""States of what is no part of its partition: older versions, and objects whose region the source leaves out."""
+"""States of objects that are not part of their partition: older versions, and regions that the source leaves out."""
 
 UNKNOWN_ETAG = "unknown"
 """The ETag of an object that a rebuilt ledger knows only from its rows. Its identity is exact; its size is 0."""
@@ -93,7 +93,7 @@ class ObjectStore:
             return [row for some in _chunks(keys) for row in connection.execute(query.where(objects.c.key.in_(some)))]
 
     def settled_versions(self, partition: Partition, keys: Sequence[str]) -> list[Row[Any]]:
-        """Return the settled objects with these keys, in whatever region of the partition's account and day."""
+        """Return the settled objects with these keys, in any region of the partition's account and day."""
         query = select(objects).where(_beside(partition), objects.c.state.in_(SETTLED))
         with self._database.read() as connection:
             return [row for some in _chunks(keys) for row in connection.execute(query.where(objects.c.key.in_(some)))]
@@ -176,7 +176,7 @@ class ObjectStore:
         return found
 
     def known_scopes(self) -> dict[tuple[str, str], str]:
-        """Return the known regions by account and VPC id: what one account writes says nothing about another's."""
+        """Return the known regions by account and VPC id. Each account teaches only its own."""
         query = select(scopes.c.account, scopes.c.scope, scopes.c.region)
         with self._database.read() as connection:
             return {(row.account, row.scope): row.region for row in connection.execute(query)}

@@ -85,7 +85,7 @@ class PartitionStore:
                     connection.execute(insert(partitions).values(identity | values))
 
     def knows(self, partition: Partition) -> bool:
-        """Whether the ledger has objects of the partition, or a run published or failed it."""
+        """Return True if the ledger has objects of the partition, or a run published or failed it."""
         with self._database.read() as connection:
             return (
                 connection.scalar(select(partitions.c.version).where(_same(partition))) is not None

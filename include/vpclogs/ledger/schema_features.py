@@ -23,7 +23,7 @@ _KEY = ("log_type", "source", "account", "region", "kind", "name")
 class SchemaFeature(NamedTuple):
     """A feature of the records of a source, account and region, such as a version or a filled column.
 
-    An empty name stands for the presence of any records.
+    An empty name means that there are any records.
     """
 
     log_type: str

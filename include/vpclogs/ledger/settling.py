@@ -91,7 +91,7 @@ def _bump(connection: Connection, partition: Partition, plan: Plan, now: datetim
 
 
 def _touch(connection: Connection, partition: Partition, plan: Plan, now: datetime) -> None:
-    """Count a change of a partition that was not audited: what it lacks it lacks still, unless nothing is left."""
+    """Count a change of a partition that was not audited. Objects that it lacked are still missing."""
     if _is_empty(connection, partition):
         _bump(connection, partition, plan, now)
         return

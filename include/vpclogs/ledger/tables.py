@@ -83,7 +83,7 @@ objects = Table(
     Column("raw_bytes", BigInteger, nullable=False, default=0),
     # the publish that claimed this object, open or settled: no other may add it
     Column("intent", BigInteger, index=True),
-    # what `region` becomes when that publish is settled: the region that the object's records name
+    # the value of `region` once that publish is settled: the region that the object's records name
     Column("home", String(40)),
     Column("first_seen", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),

@@ -53,7 +53,7 @@ _RENEWED_BYTES = 8 << 30
 
 @dataclass
 class Compacted:
-    """What was compacted, or would be.
+    """The files that were compacted, or would be.
 
     ``given_up`` are partitions that changed meanwhile. ``left`` counts the partitions
     whose files lack field ids and that later runs compact.
@@ -135,7 +135,7 @@ def _small(found: PartitionFiles, settings: Settings, today: date) -> list[FileS
 
 
 def _groups(chosen: Sequence[PartitionFiles]) -> Iterator[list[PartitionFiles]]:
-    """What is committed together: a commit is dear to all later ones, and what is read must fit on the disk twice."""
+    """Return groups to commit together. Each commit slows all later ones, and a group must fit on the disk twice."""
     group: list[PartitionFiles] = []
     for one in chosen:
         group.append(one)
@@ -172,7 +172,7 @@ def _commit(
     done: Compacted,
     sleep: Callable[[float], None],
 ) -> None:
-    """Swap the files in. What is given up leaves its new files to the clean-up."""
+    """Commit the new files. A compaction that is given up leaves its files to the clean-up."""
     pending = list(rewrites)
     for attempt in range(_ATTEMPTS):
         table = warehouse.table(name)

@@ -1,6 +1,6 @@
-"""List again what should be loaded, hold it against the ledger, and the ledger against the tables.
+"""Compare S3 with the ledger, and the ledger with the tables.
 
-For each partition a certificate says where every listed object and record went. It is
+For each partition a certificate counts where every listed object and record went. It is
 complete if nothing is pending and the tables hold exactly the rows that the ledger
 counts. A partition that was published between the first and the last of these reads is
 left to the next time: the ledger's version of it tells.
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reconciled", "default_days", "reconcile"]
 
-_DAYS_AT_ONCE = 7  # what is held in memory: the objects of so many days
+_DAYS_AT_ONCE = 7  # bounds memory: the objects of these days are held
 _CHECKS = ("late_objects", "table_counts", "misplaced_rows")
 _NOTHING = Certificate(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
@@ -62,7 +62,7 @@ class Reconciled:
 
 
 def default_days(pipeline: Pipeline, log_type: LogType) -> list[date]:
-    """The days that are reconciled daily: all that are open, the newly closed one, and as many as the settings say.
+    """Return the days to reconcile daily: the open ones, the newly closed one, and those of the settings.
 
     With them come those of any age on which rows lie in the region ``unknown``.
     """
@@ -141,7 +141,7 @@ class _Part:
         self._done.complete += sum(one.complete for one in made)
 
     def _list(self) -> tuple[Counter[Partition], Sequence[ListingFailure], Listed]:
-        """Return the objects that came after the look-back, by partition; what could not be listed; what was."""
+        """Return the objects later than the lookback by partition, the failed listings, and the listed days."""
         found = self._pipeline.survey(self._log_type, lambda source: started(self._days, source), all_objects=True)
         self._done.unlisted += [(failure.label, failure.detail) for failure in found.failures]
         self._ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self._now)
@@ -206,7 +206,7 @@ class _Part:
 
 
 def _quiet(before: Standing | None, after: Standing | None) -> bool:
-    """Whether nothing was published to a partition between the two looks."""
+    """Return True if nothing was published to a partition between the two reads of the ledger."""
     if before is None or after is None:
         return before is after
     return before.version == after.version and not before.publishing and not after.publishing
@@ -217,14 +217,14 @@ def _pending(count: Certificate) -> str:
 
 
 def _named(counts: Counter[str]) -> str:
-    """What is wrong with a partition that holds rows of other regions."""
+    """Return the problem of a partition that holds rows of other regions."""
     shown = ", ".join(f"{count} of {region[:40]!r}" for region, count in counts.most_common(5))
     more = f" and {len(counts) - 5} more regions" if len(counts) > 5 else ""
     return f"the partition holds rows that name another region: {shown}{more}"
 
 
 def _missing(misplaced: Mapping[Partition, Counter[str]]) -> dict[Partition, str]:
-    """What is wrong with the partitions to which such rows belong."""
+    """Return the problems of the partitions to which these rows belong."""
     missing: dict[Partition, str] = {}
     for place, counts in misplaced.items():
         for region, count in counts.items():

@@ -1,4 +1,4 @@
-"""Every monitor, with its default, its reason, and what to do at 3 a.m."""
+"""Every monitor, with its default severity, its reason, and the action to take."""
 
 from __future__ import annotations
 

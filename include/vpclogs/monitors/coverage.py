@@ -25,7 +25,7 @@ _EXAMPLES = 5  # VPCs that one message names
 def find_uncovered(
     sources: Sequence[Source], days: Sequence[date], *, client_for: Callable[[Source], S3Client], threads: int
 ) -> list[Uncovered]:
-    """Look for such accounts, in what was delivered on the days. An account that a source denies is known.
+    """Return accounts that no source reads, from the objects of the days. An account that a source denies is known.
 
     It costs one listing per bucket and prefix, and some for each account that is found.
 

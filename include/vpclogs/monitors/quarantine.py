@@ -59,7 +59,7 @@ def refused_records(snapshot: Snapshot) -> Iterator[Observation]:
 
 
 def refused_objects(snapshot: Snapshot) -> Iterator[Observation]:
-    """Yield sources of which more objects are refused whole than before."""
+    """Yield sources with more whole refused objects than before."""
     for grid in snapshot.grids.values():
         *_, accounts, sources = grid.levels() if grid.entities else (grid, grid)
         daily = np.median(_by_day(sources.refused_objects), axis=1)

@@ -33,7 +33,7 @@ _LOADED = ["log_type", "source", "time", "delivered", "published", "rows"]
 def read_snapshot(
     ledger: Ledger, settings: Settings, *, now: datetime, uncovered: Sequence[Uncovered] = ()
 ) -> Snapshot:
-    """What the ledger knows at ``now``. Brings the ledger's counts by hour and its traits up to date first."""
+    """Return the state of the ledger at ``now``, after updating its hourly counts and schema features."""
     since = now.date() - timedelta(days=settings.monitors.learn_days + 2)
     lookback = max(source.lookback_days for source in settings.sources)
     ledger.deliveries.update(since=since, other_logs=OTHER_LOGS)
@@ -60,7 +60,7 @@ def read_snapshot(
 
 
 def read_uncovered(settings: Settings, *, client_for: Callable[[Source], S3Client], today: date) -> Sequence[Uncovered]:
-    """Look in S3 for accounts that no source reads, in today's and yesterday's folders."""
+    """Return accounts in S3 that no source reads, from today's and yesterday's folders."""
     days = [today - timedelta(days=1), today]
     return find_uncovered(settings.sources, days, client_for=client_for, threads=settings.limits.list_threads)
 
@@ -79,7 +79,7 @@ def _left_out(ledger: Ledger, settings: Settings) -> Sequence[LeftOut]:
 
 
 class _Reads:
-    """Whether a source reads a place today: what was taken out of the settings is not missed."""
+    """Return True if a source reads an entity today. Entities removed from the settings are not missed."""
 
     def __init__(self, settings: Settings) -> None:
         self._sources = {source.name: source for source in settings.sources}
@@ -122,7 +122,7 @@ def _loaded(ledger: Ledger, settings: Settings, now: datetime, days: date) -> pd
     lookbacks = {source.name: timedelta(days=source.lookback_days) for source in settings.sources}
     rows = []
     for row in ledger.watching.loaded(since=now - LAG_HOURS * HOUR, days=days):
-        # what hourly runs do not look for is a backfill, which is not late
+        # objects older than the lookback belong to a backfill, which is not late
         if row.source in lookbacks and row.last_modified.date() - row.day <= lookbacks[row.source]:
             time = key_time(row.key) or row.last_modified
             rows.append((row.log_type, row.source, time, row.last_modified, row.settled_at, row.rows))

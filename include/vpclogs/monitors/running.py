@@ -1,4 +1,4 @@
-"""Run all monitors: read what they need, look, keep what they found as alerts in the ledger."""
+"""Run all monitors over one snapshot of the ledger, and record their findings as alerts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOG = logger(__name__)
 
 @dataclass
 class Report:
-    """What was found, and the names of the monitors that could look."""
+    """The findings, and the names of the monitors that ran."""
 
     findings: list[MonitorFinding] = field(default_factory=list)
     judged: set[str] = field(default_factory=set)
@@ -49,7 +49,7 @@ def run(pipeline: Pipeline, *, now: datetime | None = None) -> Report:
 
 
 def look(snapshot: Snapshot, failures: dict[str, Exception] | None = None) -> Report:
-    """What the monitors find in a scene. One that fails is a finding itself, and stops no other."""
+    """Return the findings of all monitors. A monitor that fails becomes a finding and stops no other."""
     report, failures = Report(judged={"failed_monitors"}), dict(failures or {})
     for monitor in MONITORS:
         if monitor.look is None or monitor.name in failures:
@@ -67,7 +67,7 @@ def look(snapshot: Snapshot, failures: dict[str, Exception] | None = None) -> Re
 
 
 def keep(pipeline: Pipeline, report: Report, *, now: datetime) -> None:
-    """Write what was found to the ledger, but for what the settings ignore."""
+    """Record the findings in the ledger, except those that the settings ignore."""
     settings = pipeline.settings.monitors
     found = [one for one in report.findings if not any(fnmatchcase(one.key, pattern) for pattern in settings.ignore)]
     quiet = timedelta(hours=settings.quiet_hours)

@@ -1,4 +1,4 @@
-"""All that the monitors look at: read before, so that each is a function of plain data and a clock."""
+"""The input of all monitors, read in advance: each monitor is a function of plain data and a clock."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Uncovered:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What is known at ``now`` of the sources that are configured.
+    """The state at ``now`` of the sources in the settings.
 
     ``grids`` have the counts of the learning time up to now. ``loaded`` are objects that
     were published lately: log_type, source, time (of the records), delivered, published,
@@ -77,7 +77,7 @@ class Snapshot:
         return grid.between(grid.start, end)
 
     def unlisted(self, entity: Entity) -> bool:
-        """Whether the newest listing could not look into the place, or into all of it."""
+        """Return True if the newest listing failed for the entity or a part of it."""
         looks = self.looks.get(LogType(entity.log_type), ())
         return bool(looks) and any(
             failure.source == entity.source

@@ -1,6 +1,6 @@
 """Checks that users write: each SQL file of a folder is one, and each row that it returns a violation.
 
-The file begins with comments that say how loud the check is and what a violation means:
+The file starts with comments that set the severity and the message:
 
     -- severity: warning
     -- message: names that were looked up and do not exist, more than 10,000 times
@@ -55,7 +55,7 @@ def check_files(folder: Path) -> list[Path]:
     """The files of the checks, sorted.
 
     Raises:
-        ConfigError: there is no such folder.
+        ConfigError: the folder does not exist.
     """
     if not folder.is_dir():
         raise ConfigError(f"checks_folder: {folder} is not a folder; make it, or remove the setting")
@@ -89,7 +89,7 @@ def read_check(path: Path) -> SqlCheck:
 
 
 def run_check(check: SqlCheck, tables: Tables, limits: QuerySettings) -> MonitorFinding | None:
-    """What a check finds in the tables, with some rows as examples.
+    """Return the violations that a check finds in the tables, with some rows as examples.
 
     Raises:
         QueryRefused: the SQL does more than read, fails, or exceeds a limit.
@@ -109,7 +109,7 @@ def run_check(check: SqlCheck, tables: Tables, limits: QuerySettings) -> Monitor
 
 
 def _header(path: Path, sql: str) -> Mapping[str, str]:
-    """The `-- key: value` comments before the first line of SQL. Other comments may stand between them."""
+    """Return the `-- key: value` comments before the first line of SQL. Other comments between them are ignored."""
     header: dict[str, str] = {}
     for number, line in enumerate(sql.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("--"):

@@ -32,7 +32,7 @@ Values: TypeAlias = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """Records in the window now, what is normal low and high, and the usual spread (of the logarithm)."""
+    """Records in the window now, the usual lowest and highest numbers, and the usual spread of the logarithm."""
 
     now: float
     low: float
@@ -84,7 +84,7 @@ def _unusual(snapshot: Snapshot, test: _Test) -> Iterator[tuple[Entity, _Level, 
             yield entity, level, floor_hour(seen - _SETTLES)
 
 
-@lru_cache(maxsize=len(LogType))  # both monitors look at them
+@lru_cache(maxsize=len(LogType))  # both monitors use them
 def _levels(snapshot: Snapshot, log_type: LogType, end: datetime) -> dict[Entity, _Level]:
     """The levels of all places that can be judged.
 

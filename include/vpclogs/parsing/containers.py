@@ -153,9 +153,9 @@ def check_size(total: int, read: int, limits: ParseLimits) -> None:
 
 
 def _members(chunks: Iterator[bytes], limits: ParseLimits) -> Iterator[tuple[bytes, int]]:
-    """Yield what the members hold, piece by piece, each with the number of bytes read so far.
+    """Yield the text of the members, piece by piece, each with the number of bytes read so far.
 
-    A member gets its input in portions that grow: what it leaves over at its end is
+    A member gets its input in growing portions: input left over at its end is
     copied, so that large portions would make a row of small members costly.
     """
     member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)

@@ -27,7 +27,7 @@ log = logger(__name__)
 
 
 def parse(log_type: LogType, inputs: Iterable[ObjectInput], limits: ParseLimits | None = None) -> Iterator[Event]:
-    """Parse the objects in order. Exactly one `ObjectEnd` per input, whatever happens.
+    """Parse the objects in order. Each input has exactly one `ObjectEnd`.
 
     Inputs are taken one at a time, when they are needed. An object is verified whole
     before any of its rows is given out, unless it decompresses to more than
@@ -160,7 +160,7 @@ class _Driver:
 
 
 def text_parser(log_type: LogType, limits: ParseLimits, *, whole: bool = True) -> TextParser:
-    """How to read the log's text form. ``whole`` says that all records of each object come, not some of them."""
+    """Return the parser of the log's text form. ``whole`` is True if all records of each object are parsed."""
     # Imported here because the parsers are costly to import and a process needs one of them.
     if log_type is LogType.VPC_DNS:
         from vpclogs.parsing.dns.parser import DnsParser
@@ -172,7 +172,7 @@ def text_parser(log_type: LogType, limits: ParseLimits, *, whole: bool = True) -
 
 
 def _parquet_parser(log_type: LogType) -> ParquetParser | None:
-    """How to read the log's Parquet form, None if it has none."""
+    """Return the parser of the log's Parquet form, or None if it has none."""
     if log_type is LogType.VPC_DNS:
         return None
     from vpclogs.parsing.flow.parquet import parse_parquet

@@ -22,7 +22,7 @@ __all__ = ["KeptRecord", "parse_kept"]
 class KeptRecord:
     """One refused record: its object (an index), its line and first byte in it, its whole text.
 
-    ``header`` is the header line that it stands under, None for logs that have none.
+    ``header`` is the header line of the record, or None for logs without headers.
     """
 
     object: int
@@ -33,7 +33,7 @@ class KeptRecord:
 
 
 def parse_kept(log_type: LogType, records: Iterable[KeptRecord], limits: ParseLimits) -> Iterator[Parsed]:
-    """The rows of the records that parse now; of the others nothing is said.
+    """Yield the rows of the records that parse now, and nothing for the others.
 
     The records come in the order of object and line, and so do the rows.
     """

@@ -140,7 +140,7 @@ class BlockBuilder:
 
     @property
     def full(self) -> bool:
-        """Whether it is time to `take` the block."""
+        """True if the block is large enough to `take`."""
         return self._weight >= self._limits.block_bytes or self._lines >= _MAX_LINES
 
     def _clear(self) -> None:
@@ -151,7 +151,7 @@ class BlockBuilder:
         self._refused: list[Refused] = []
 
     def add(self, ordinal: int, item: Stretch | Refused) -> None:
-        """Append what `cut_lines` gave for object ``ordinal``."""
+        """Append a result of `cut_lines` for object ``ordinal``."""
         if isinstance(item, Refused):
             self._refused.append(item)
             self._weight += len(item.raw)
@@ -168,7 +168,7 @@ class BlockBuilder:
         self._lines += item.lines
 
     def extend(self, other: BlockBuilder) -> None:
-        """Append what another builder has collected."""
+        """Append the content of another builder."""
         shift, self._next = self._size, other._next
         self._parts += [replace(part, start=part.start + shift, end=part.end + shift) for part in other._parts]
         self._texts += other._texts
@@ -185,7 +185,7 @@ class BlockBuilder:
 
 
 def _has_short_lines(data: bytes, limit: int) -> bool:
-    """Whether it takes no look at every line to see that none is too long."""
+    """Return True if the sizes alone show that no line is too long, without searching every line."""
     step = limit // 2  # a line beyond the limit covers one of the steps whole
     if step < _MIN_STEP:
         return False

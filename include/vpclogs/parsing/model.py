@@ -1,4 +1,4 @@
-"""What parsing yields, the same for every log and container.
+"""The results of parsing, the same for every log and container.
 
 A parse is a stream of events over an ordered list of objects, each named by its
 ordinal in that list: `Parsed` carries rows and refused records, `ObjectEnd` closes
@@ -39,7 +39,7 @@ class ObjectState(StrEnum):
 
 
 class ObjectUnreadable(Exception):
-    """Raised by whatever reads or parses one object when none of its records can count.
+    """Raised while one object is read or parsed, if none of its records can count.
 
     A chunk iterator raises it for what it met (gone, changed, denied, throttled); a
     container or a parser for an object that it refuses whole. The driver turns it into

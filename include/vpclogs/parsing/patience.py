@@ -41,7 +41,7 @@ class Allowance:
         self._left: dict[int, int] = {}
 
     def take(self, ordinal: int) -> bool:
-        """Count one more refused record, and return whether it is worth keeping."""
+        """Count one more refused record. Return True if its text is worth keeping."""
         left = self._left.get(ordinal)
         if left is None:
             left = _worth(self._most, self._before(ordinal), self._lines[ordinal])
@@ -49,7 +49,7 @@ class Allowance:
         return left > 0
 
     def is_spent(self, ordinal: int) -> bool:
-        """Return whether the object is to be refused whole."""
+        """Return True if the object must be refused whole."""
         return self._left.get(ordinal, 1) <= 0
 
 
@@ -63,7 +63,7 @@ class Patience:
 
     @property
     def most(self) -> int:
-        """How many records of an object may be refused, whatever its other lines are."""
+        """Return the number of records of an object that may be refused regardless of its other lines."""
         return self._most
 
     def before(self, ordinal: int) -> Counts:

@@ -1,4 +1,4 @@
-"""Survey the sources: what S3 has, and what of it is not loaded yet."""
+"""Survey the sources: the objects in S3, and those of them that are not loaded yet."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ class Survey:
         return Listed(at, hourly, dict(self.days), accounts if self.days else {})
 
     def listed_until(self, now: datetime) -> datetime | None:
-        """Until when all that was delivered has been looked at; `now` is the time of the listing."""
+        """Return the time up to which all delivered objects were listed. `now` is the time of the listing."""
         if self.last_day is None:
             return None
         return min(now, datetime.combine(self.last_day, time(), UTC) + timedelta(days=1))
 
 
 def look_back(last: date, source: Source) -> list[date]:
-    """The days that an hourly run lists: the last one and the look-back days before it."""
+    """Return the days that an hourly run lists: the last one and the lookback days before it."""
     return started([last - timedelta(days=back) for back in range(source.lookback_days, -1, -1)], source)
 
 
 def hourly_days(source: Source, last: date, listed: ListedDays, *, most: int, kept: Kept) -> WantedDays:
-    """Return the days that an hourly run on `last` lists: those of the look-back, and up to `most` overdue ones.
+    """Return the days that an hourly run on `last` lists: those of the lookback, and up to `most` overdue ones.
 
     Overdue are the days of a pause before it, oldest first, and the days on which an account could not be listed.
     ``kept`` drops the days that are no longer kept.
@@ -110,7 +110,7 @@ def survey(
     """List the sources. A source, account or day that cannot be listed is a failure and stops no other.
 
     ``account_days`` are further days of single accounts, by source and account.
-    ``all_objects`` also gives what is loaded already. ``all_sources`` says that there are no other sources.
+    ``all_objects`` includes loaded objects. ``all_sources`` is True if there are no other sources.
     """
     objects: list[LogObject] = []
     failures: list[ListingFailure] = []

@@ -10,7 +10,7 @@ _MOST_NAMES = 200
 _LONGEST_NAME = 100  # names come from the log, where one may be a megabyte long
 
 OTHERS = "(others)"
-"""Stands for all names beyond the first 200."""
+"""The name under which all names beyond the first 200 are counted."""
 
 
 class Counted(msgspec.Struct, array_like=True):

@@ -80,5 +80,5 @@ def _tails(texts: pa.Array) -> Words:
 
 
 def _bits(count: npt.NDArray[np.int64]) -> Words:
-    """Convert bytes to bits. NumPy's shift by all 64 bits gives 0."""
+    """Convert bytes to bits. NumPy's shift by all 64 bits returns 0."""
     return (np.clip(count, 0, 8) * 8).astype(np.uint64)

@@ -41,7 +41,7 @@ class Carried:
 def carry_over(warehouse: Warehouse, partition: Partition, kept: Sequence[Row[Any]], *, stem: str) -> Carried:
     """Return new files with the published rows of the given objects, for a reload that must not lose them.
 
-    ``kept`` are rows of the ledger. What names another region moves there.
+    ``kept`` are rows of the ledger. Rows that name another region move there.
     """
     if not kept:
         return Carried()

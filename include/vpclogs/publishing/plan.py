@@ -1,4 +1,4 @@
-"""What one publish of a manifest does to its tables, planned from what the ledger says now."""
+"""The changes that the publish of a manifest makes to its tables, planned from the current state of the ledger."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Draft:
 
     @property
     def outcomes(self) -> list[ObjectOutcome]:
-        """What becomes of the objects that this publish settles."""
+        """The outcomes of the objects that this publish settles."""
         return [*self._staged, *self._carried.outcomes]
 
     def drop(self, identities: Collection[str]) -> None:
@@ -126,7 +126,7 @@ class Draft:
         )
 
     def _find_stale(self, partition: Partition, stale: _Stale) -> None:
-        """Find the settled rows that the objects of a partition replace. What has a newer version is dropped."""
+        """Return the settled rows that the objects of a partition replace. Objects with a newer version are dropped."""
         mine = self._by_key(partition)
         rows = self._ledger.objects.settled_versions(partition, [key for _, key in mine])
         found = [(row, mine[row.bucket, row.key]) for row in rows if (row.bucket, row.key) in mine]
@@ -148,7 +148,7 @@ class Draft:
                 stale.remove(row, place)
 
     def _without_outdated(self, partition: Partition, kept: Sequence[Any], stale: _Stale) -> list[Any]:
-        """Leave out the objects of which a newer version is settled in another region."""
+        """Return the objects without those that have a newer version settled in another region."""
         newest: dict[tuple[str, str], Any] = {}
         for row in self._ledger.objects.settled_versions(partition, [row.key for row in kept]):
             place = (row.bucket, row.key)

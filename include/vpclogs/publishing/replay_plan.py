@@ -1,4 +1,4 @@
-"""What a replay moves from the quarantine to its table, as a plan of a publish.
+"""The records that a replay moves from the quarantine to its table, as the plan of a publish.
 
 The rows were staged a while ago: only those move whose record is in the quarantine
 still. The quarantine of each partition is written anew without them and swapped in,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["IcebergDataset"]
 
 _FORMAT = ds.ParquetFileFormat()
-_BOUNDED = (DateType, TimestampType, TimestamptzType)  # what queries narrow a table by, besides its partitions
+_BOUNDED = (DateType, TimestampType, TimestamptzType)  # columns that queries filter by, besides the partition columns
 
 # Arrow's defaults read 16 batches of 4 files ahead: of our widest rows, gigabytes.
 _READING = {"batch_size": 32_768, "batch_readahead": 4, "fragment_readahead": 2}
@@ -93,7 +93,7 @@ class IcebergDataset(ds.Dataset):  # type: ignore[misc]
         return io.fs_by_scheme(scheme, host), path
 
     def _known(self, task: FileScanTask) -> pc.Expression:
-        """Return what the manifest knows of every row of a file: its partition, and bounds of its times."""
+        """Return what holds for every row of a file by its manifest: its partition, and bounds of its times."""
         schema, file = self._table.schema(), task.file
         known = [pc.scalar(True)]
         for place, part in enumerate(self._table.metadata.specs()[file.spec_id].fields):
@@ -158,7 +158,7 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
 
 
 def _same_names_in_all_schemas(table: Table) -> bool:
-    """Return whether a column can be found by its name in every file: none was renamed, or dropped and added anew."""
+    """Return True if every file has the column under its name: it was never renamed, or dropped and added again."""
     names: dict[int, str] = {}
     for schema in table.schemas().values():
         for number in schema.field_ids:

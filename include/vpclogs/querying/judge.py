@@ -58,7 +58,7 @@ def judge(sql: str) -> duckdb.Statement:
     if statement.type == duckdb.StatementType.EXPLAIN:
         options, explained = _explained(statement.query)
         _require_reading(explained)
-        # Rebuilt around the text that was judged, so that nothing else can be what it explains.
+        # Built around the judged text, so that it can explain nothing else.
         rebuilt = _only_statement(f"EXPLAIN {options} {explained}")
         if rebuilt.type != duckdb.StatementType.EXPLAIN:
             raise QueryRefused(_ONE_READING_STATEMENT)

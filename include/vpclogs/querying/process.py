@@ -31,7 +31,7 @@ from vpclogs.querying.errors import QueryLimitExceeded, QueryRefused, TableMissi
 
 __all__ = ["QueryResult", "Tables", "run_query"]
 
-_POLL_SECONDS = 0.05  # between two looks at memory and time
+_POLL_SECONDS = 0.05  # between two checks of memory and time
 _READ_BYTES = 1 << 20
 _SHOWN_BYTES = 2000  # of what a process wrote to stderr before it crashed
 

@@ -33,7 +33,7 @@ _HALF_DONE = "a publish that crashed may have changed the quarantine and not the
 
 @dataclass
 class Rebuilt:
-    """The changes of a rebuild. ``suspects`` are partitions that must be rerun; their detail gives the reason."""
+    """The changes of a rebuild. ``suspects`` are partitions that must be rerun; their detail is the reason."""
 
     changes: Changes = field(default_factory=Changes)
     publishes: int = 0

@@ -28,11 +28,11 @@ _PAGE = 100
 
 
 class AirflowRefused(VpcLogsError):
-    """Raised when Airflow answers, but does not do what was asked."""
+    """Raised when Airflow refuses a request."""
 
 
 class AirflowUnavailable(VpcLogsError):
-    """Raised when Airflow does not answer, or says that it cannot now."""
+    """Raised when Airflow does not answer, or is not available."""
 
     transient = True
 

@@ -2,7 +2,7 @@
 
 Accounts, regions and VPCs are found by delimiter, then the prefix of each day is
 computed: the number of requests follows accounts, VPCs and days, never the age of
-the bucket. What cannot be listed is a `ListingFailure` and stops nothing else.
+the bucket. A folder that cannot be listed becomes a `ListingFailure` and stops no other.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}  # GLACIER_IR can be read at once
 
 @dataclass(slots=True)
 class _Visit:
-    """What one step of the walk found."""
+    """The result of one step of the walk."""
 
     next: list[_Step] = field(default_factory=list)
     objects: list[LogObject] = field(default_factory=list)
@@ -65,7 +65,7 @@ class _Visit:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A folder to visit, and what is lost if it cannot be listed."""
+    """A folder to visit, and the failure to report if it cannot be listed."""
 
     visit: Callable[[_Visit], None]
     account: str | None = None

@@ -14,10 +14,10 @@ __all__ = ["Listing", "ListingFailure"]
 
 @dataclass(frozen=True, slots=True)
 class ListingFailure:
-    """What could not be listed: all of the source (no account), an account, a region or VPC, or a day of one.
+    """A failed listing: of the source (no account), an account, a region or VPC, or a day of one.
 
-    ``reason`` is a code of `vpclogs.reasons`; ``detail`` a sentence that says what to
-    do; ``transient`` whether a retry may help.
+    ``reason`` is a code of `vpclogs.reasons`; ``detail`` a sentence with the action to
+    take; ``transient`` is True if a retry may help.
     """
 
     account: str | None

@@ -46,7 +46,7 @@ def fetch(
     """Yield each object with its bytes as chunks of at most ``part_bytes``.
 
     Like `itertools.groupby`: an object's chunks are good until the next object is
-    asked for; what was not taken by then is dropped. At most ``ahead_bytes`` (but
+    asked for; an object not consumed by then is dropped. At most ``ahead_bytes`` (but
     always one part) are held or under way. Iterating the chunks raises
     `ObjectUnreadable` for an object that is gone, changed or cannot be read now.
     """
@@ -94,7 +94,7 @@ class _Ahead:
         self._asked: deque[tuple[_Part, Future[bytes]]] = deque()
 
     def move_to(self, ordinal: int) -> None:
-        """Make an object the current one and drop what is left of those before it."""
+        """Make an object the current one, and drop the rest of those before it."""
         self._current = ordinal
         while self._asked and self._asked[0][0].ordinal < ordinal:
             part, future = self._asked.popleft()
@@ -173,7 +173,7 @@ def learn_region(
 ) -> NamedRegion | None:
     """Return the region of the VPC whose DNS objects these are, from the first record that names one.
 
-    Looks into the heads of a few objects; None if none of them names a region.
+    Reads the heads of a few objects. Returns None if none of them names a region.
     """
     for item in items[:_HEAD_TRIES]:
         try:
@@ -187,7 +187,7 @@ def learn_region(
 
 
 def _raw_head(head: bytes) -> bytes:
-    """What can be decompressed of the first bytes of a gzip file."""
+    """Return the text that the first bytes of a gzip file decompress to."""
     try:
         return zlib.decompressobj(wbits=31).decompress(head, _HEAD_RAW_BYTES)
     except zlib.error:

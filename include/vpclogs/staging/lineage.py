@@ -24,7 +24,7 @@ _FOUR_DIGITS = np.frombuffer("".join(f"{number:04x}" for number in range(1 << 16
 def row_ids(identities: Sequence[str], objects: npt.NDArray[np.int32], lines: npt.NDArray[np.int64]) -> pa.Array:
     """Return ``p_row_id`` of each row: 24 hex digits of its object and 8 of its line, as strings of 32.
 
-    ``objects`` are indexes into ``identities``. The same input always gives the same ids.
+    ``objects`` are indexes into ``identities``. The same input always results in the same ids.
     """
     names = np.frombuffer("".join(identities).encode(), np.uint64).reshape(len(identities), 3)
     digits = np.empty((len(lines), 4), np.uint64)
@@ -49,7 +49,7 @@ def with_lineage(
 ) -> pa.Table:
     """Return parsed rows of one partition with all columns of ``table``, in its order.
 
-    Repeated texts are dictionaries: Parquet writes them as such, at a fraction of the cost.
+    Repeated texts are dictionaries: Parquet writes them as dictionaries, at a fraction of the cost.
     """
     count = len(rows)
     used, places = _runs(objects)

@@ -32,7 +32,7 @@ Fetch = Callable[[str, Sequence[LogObject]], Iterable[ObjectInput]]
 """(source name, objects) -> their bytes, in order."""
 
 Covers = Callable[[LogObject, str], bool]
-"""(object, region that its records name) -> whether its source reads the region."""
+"""(object, region that its records name) -> True if its source reads the region."""
 
 Progress = Callable[[int, int], None]
 """Called with (objects, records) as they are done."""

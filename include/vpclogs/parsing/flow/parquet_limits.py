@@ -19,7 +19,7 @@ from vpclogs.parsing.model import ObjectState, ObjectUnreadable, ParseLimits
 __all__ = ["BUFFER_BYTES", "read_footer", "rows_at_a_time"]
 
 BUFFER_BYTES = 1 << 20
-"""What is buffered of each column, so that a large row group is never held whole."""
+"""Bytes buffered of each column, so that a large row group is never held whole."""
 
 _TRAILER = 8  # the footer's size, then PAR1
 _MAX_FOOTER = 8 << 20  # its structs take some twenty times as much; AWS's have a few kB

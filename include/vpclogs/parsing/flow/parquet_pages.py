@@ -14,7 +14,7 @@ from typing import IO
 __all__ = ["DELTA_BYTE_ARRAY", "BadPage", "Chunk", "Page", "pages", "row_groups"]
 
 DELTA_BYTE_ARRAY = 7
-"""The encoding whose values repeat the beginnings of others, so that their size says nothing."""
+"""The encoding whose values repeat the beginnings of others, so their stored size does not bound their text."""
 
 _FIRST_READ = 512
 _MAX_HEADER = 1 << 20  # statistics hold two values of the column at most
@@ -33,7 +33,7 @@ class BadPage(Exception):
 
 
 class _Incomplete(Exception):
-    """Raised where the bytes at hand end."""
+    """Raised where the available bytes end."""
 
 
 @dataclass(frozen=True, slots=True)

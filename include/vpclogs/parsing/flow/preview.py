@@ -1,4 +1,4 @@
-"""A look at some lines of an object before all of a block is read.
+"""A sample of the lines of an object, judged before a whole block is read.
 
 To read columns and then refuse nearly every record costs many times as much as a good
 block. A sample shows whether it is worth judging the first lines in turn.

@@ -31,7 +31,7 @@ _first_header = lru_cache(maxsize=256)(first_header)  # the objects of one flow 
 
 @dataclass
 class _Reading:
-    """What is read of one block under one header. ``headers`` are header lines among its lines."""
+    """The part of a block under one header. ``headers`` are the header lines among its lines."""
 
     header: FlowHeader
     rows: pa.Table
@@ -60,7 +60,7 @@ class FlowTextParser:
         self._limits = limits
         self._place = _Place(-1, None)
         self._as_text: frozenset[str] = frozenset()  # number columns in which other things were found
-        self._careful = False  # whether spaces too many were found
+        self._careful = False  # True once repeated spaces were found
         self._finder = ControlFinder()
         self._patience = Patience(limits)
 
@@ -214,7 +214,7 @@ class FlowTextParser:
         longest = self._limits.max_line_bytes + 1
         try:
             return read_columns(pieces, header, as_text, longest)
-        except pa.ArrowInvalid:  # says so of one number, after all was read; the next block may have bad ones too
+        except pa.ArrowInvalid:  # raised for one number after all were read; the next block may have bad ones too
             columns, uneven = read_columns(pieces, header, header.numbers, longest)
             self._as_text |= not_numbers(columns, header.numbers)
             return columns, uneven
