@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -126,7 +127,7 @@ def _json(rng: np.random.Generator, planned: PlannedObject) -> bytes:
 _BREAKS: dict[str, Callable[[np.random.Generator, PlannedObject], bytes]] = {
     "gzip_truncated": lambda rng, planned: (body := _gzip(_whole(rng, planned)))[: len(body) * 3 // 5],
     "gzip_corrupt": _corrupt,
-    "not_gzip": lambda rng, planned: b"\n".join(_whole(rng, planned)),
+    "not_gzip": lambda rng, planned: bz2.compress(b"\n".join(_whole(rng, planned))),
     "zero_bytes": lambda rng, planned: b"",
     "no_lines": lambda rng, planned: _gzip([]),
     "key_layout": lambda rng, planned: b"Do not put files here.\n",

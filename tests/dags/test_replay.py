@@ -61,7 +61,7 @@ def test_what_parses_after_the_upgrade_moves_and_what_needs_its_object_gets_a_pa
     configure, impatient_dags, s3, bucket
 ):
     put_lines(s3, bucket, dns_key("2100"), [event(), LONG, b"{"])
-    s3.put_object(Bucket=bucket, Key=dns_key("2110"), Body=b"no gzip")
+    s3.put_object(Bucket=bucket, Key=dns_key("2110"), Body=b"PK\x03\x04")
     configure(len(LONG) - 1)
     impatient_dags["vpc_dns_hourly"].test(logical_date=EVENING)
     deployment = configure(1 << 20)

@@ -15,6 +15,7 @@ from isal import igzip_lib
 from vpclogs.parsing.model import ObjectState, ObjectUnreadable, ParseLimits
 
 __all__ = [
+    "GZIP_MAGIC",
     "PIECE_BYTES",
     "Container",
     "check_size",
@@ -32,7 +33,7 @@ _RATIO_FROM = 4 << 20  # decompressed bytes; less of anything costs little, and 
 _FIRST_PORTION = 4 << 10
 _MOST_PORTION = 1 << 20
 
-_GZIP_MAGIC = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 _PARQUET_MAGIC = b"PAR1"
 _HEAD_BYTES = 1 << 10  # enough to tell text from binary data
 _MOST_CONTROLS = 0.1  # of the characters of a text; damaged records are refused one by one, binary data whole
@@ -70,7 +71,7 @@ def sniff(chunks: Iterator[bytes]) -> tuple[Container, bytes, Iterator[bytes]]:
     head = b""
     while len(head) < _HEAD_BYTES and (chunk := next(chunks, None)) is not None:
         head += chunk
-        if head.startswith(_GZIP_MAGIC):
+        if head.startswith(GZIP_MAGIC):
             break
     return _container(head), head[:_HEAD_BYTES], chain((head,), chunks)
 
@@ -78,7 +79,7 @@ def sniff(chunks: Iterator[bytes]) -> tuple[Container, bytes, Iterator[bytes]]:
 def _container(head: bytes) -> Container:
     if not head:
         return Container.EMPTY
-    if head.startswith(_GZIP_MAGIC):
+    if head.startswith(GZIP_MAGIC):
         return Container.GZIP
     if head.startswith(_PARQUET_MAGIC):
         return Container.PARQUET
@@ -167,7 +168,7 @@ def _members(chunks: Iterator[bytes], limits: ParseLimits) -> Iterator[tuple[byt
                 place = _after_padding(chunk, place)
                 if place == len(chunk):
                     break
-                if not _GZIP_MAGIC.startswith(chunk[place : place + 2]):
+                if not GZIP_MAGIC.startswith(chunk[place : place + 2]):
                     raise _corrupt("something other than gzip after the end", read + len(chunk))
                 members += 1
                 if members > limits.max_object_members:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from vpclogs.identifiers import is_region
 from vpclogs.objects import LogObject
+from vpclogs.parsing.containers import GZIP_MAGIC
 from vpclogs.parsing.model import ObjectInput, ObjectState, ObjectUnreadable
 from vpclogs.s3.errors import S3RequestError
 from vpclogs.s3.reading import ObjectReader
@@ -187,7 +188,9 @@ def learn_region(
 
 
 def _raw_head(head: bytes) -> bytes:
-    """Return the text that the first bytes of a gzip file decompress to."""
+    """Return the text at the start of an object, which is gzip or plain text."""
+    if not head.startswith(GZIP_MAGIC):
+        return head
     try:
         return zlib.decompressobj(wbits=31).decompress(head, _HEAD_RAW_BYTES)
     except zlib.error:

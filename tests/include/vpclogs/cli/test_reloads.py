@@ -94,7 +94,7 @@ def test_backfill_in_this_process_loads_and_then_leaves_out_what_is_complete(del
 
 
 def test_replay_says_before_what_would_move_and_reloads_what_it_must(delivered: Deployment, s3: Any) -> None:
-    s3.put_object(Bucket=delivered.bucket, Key=dns_key("2110"), Body=b"no gzip")
+    s3.put_object(Bucket=delivered.bucket, Key=dns_key("2110"), Body=b"PK\x03\x04")
     settings(delivered, f"limits: {{max_line_bytes: {len(LONG) - 1}}}")
     delivered.vpclogs("load", *DAYS)
     delivered.configure(**{f"limits: {{max_line_bytes: {len(LONG) - 1}}}": ""})

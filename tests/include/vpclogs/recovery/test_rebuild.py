@@ -81,7 +81,7 @@ def put_first(s3: Any, bucket: str) -> None:
 def put_more(s3: Any, bucket: str) -> None:
     put_lines(s3, bucket, dns_key("2105"), [event()])
     put_lines(s3, bucket, dns_key("2106", day="2022/10/06"), [b"{", b"}"])
-    s3.put_object(Bucket=bucket, Key=dns_key("2110"), Body=b"no gzip")
+    s3.put_object(Bucket=bucket, Key=dns_key("2110"), Body=b"PK\x03\x04")
     s3.put_object(Bucket=bucket, Key=dns_key("2115"), Body=b"")
     put_lines(s3, bucket, flow_key("2105"), [b"no header"])
 

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import threading
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -325,9 +326,11 @@ def dns_lines(*regions: object, padding: int = 0) -> bytes:
             [gzip.compress(b"{broken\n[]\n" + dns_lines(7, "-", "eu-west-1"))], "eu-west-1", id="after bad ones"
         ),
         pytest.param(
-            [b"", b"no gzip", gzip.compress(b""), gzip.compress(dns_lines("eu-west-1"))], "eu-west-1", id="4th"
+            [b"", b"PK\x03\x04", gzip.compress(b""), gzip.compress(dns_lines("eu-west-1"))], "eu-west-1", id="4th"
         ),
         pytest.param([gzip.compress(dns_lines("eu-west-1"))[:-4]], "eu-west-1", id="truncated"),
+        pytest.param([dns_lines("eu-west-1")], "eu-west-1", id="plain text"),
+        pytest.param([BOM_UTF8 + dns_lines("eu-west-1")], "eu-west-1", id="byte order mark"),
         pytest.param([gzip.compress(dns_lines("atlantis"))], None, id="no object tells"),
         pytest.param([], None, id="no objects"),
     ],
