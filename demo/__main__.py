@@ -21,7 +21,7 @@ _PARTITION = ("vpc_dns_partition", "vpc_flow_partition")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns 0, or 1 after a sentence that says what went wrong and what to do."""
+    """Run a subcommand. Return 0, or 1 after printing the problem and the next step."""
     command, *files = arguments or [""]
     if command not in ("up", "down", "put") or len(files) != (command == "put"):
         print("usage: python -m demo up|down|put FILE", file=sys.stderr)
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _up(stack: Stack, say: Callable[[str], None]) -> None:
-    """Bring all up, load the sample, compare, show. What Ctrl-C interrupts is stopped."""
+    """Start everything, load the sample, compare the counts and print them. Ctrl-C stops all programs."""
     try:
         stack.start_s3()
         say(f"S3: SeaweedFS is up at {stack.seaweed.endpoint}")
@@ -74,7 +74,7 @@ def _up(stack: Stack, say: Callable[[str], None]) -> None:
 
 
 def _write_sample(stack: Stack, say: Callable[[str], None], *, late: bool) -> bool:
-    """Returns whether anything was written."""
+    """Return True if anything was written."""
 
     def progress(done: int, total: int) -> None:
         if done % 100 == 0 or done == total:
@@ -96,7 +96,7 @@ def _load(stack: Stack, say: Callable[[str], None]) -> None:
 def _monitor(stack: Stack, say: Callable[[str], None]) -> None:
     api = stack.airflow.api
     started = runs.begin(api, ["vpclogs_monitors"], companions=())
-    # Its verdict is red when somebody should look, as here.
+    # Its verdict is red because errors are open, as intended here.
     runs.finish(api, started, logs=stack.airflow.home / "logs", say=say, may_fail=["verdict"])
 
 

@@ -25,7 +25,7 @@ class AirflowApi:
         self._token = ""
 
     def health(self) -> dict[str, str]:
-        """Component to status (healthy, unhealthy or unknown); empty if nobody answers."""
+        """Return the status of each component (healthy, unhealthy or unknown), or nothing if no server answers."""
         try:
             answer = self._send("GET", "/api/v2/monitor/health", timeout=5)
         except (urllib.error.URLError, OSError):
@@ -42,7 +42,7 @@ class AirflowApi:
         return self._call("PATCH", path, body)
 
     def dags(self) -> dict[str, bool]:
-        """The DAGs that Airflow knows by now, and whether each is paused."""
+        """Return the DAGs that Airflow has parsed, with True for those that are paused."""
         return {dag["dag_id"]: dag["is_paused"] for dag in self.get("dags", limit=100)["dags"]}
 
     def import_errors(self) -> list[str]:
@@ -67,7 +67,7 @@ class AirflowApi:
         return runs
 
     def give_up(self, dag: str, run_id: str, note: str) -> None:
-        """End a run as failed, whatever its tasks do."""
+        """Mark a run as failed, regardless of its tasks."""
         self.patch(f"dags/{dag}/dagRuns/{quote(run_id, safe='')}", {"state": "failed", "note": note})
 
     def run(self, dag: str, run_id: str) -> dict[str, Any]:

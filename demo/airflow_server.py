@@ -45,7 +45,7 @@ class PortTakenError(DemoError):
 
 
 class AirflowServer:
-    """Airflow in ``home`` at ``port``. ``extra`` is what tasks need in their environment.
+    """An Airflow in ``home`` at ``port``. ``extra`` are environment variables of its tasks.
 
     Its state is SQLite, its executor runs tasks on this machine, and every socket is bound to 127.0.0.1.
     """
@@ -63,7 +63,7 @@ class AirflowServer:
 
     @property
     def running(self) -> bool:
-        """Whether all parts run, with the very settings that this object has."""
+        """True if all parts run, with exactly the settings of this object."""
         settings = self.home / "run" / "settings.json"
         return (
             all(part.running for part in self.parts)
@@ -82,7 +82,7 @@ class AirflowServer:
             "AIRFLOW__CORE__PARALLELISM": str(2 * (os.cpu_count() or 2)),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
-            # Tasks talk to the API server, which they look for at port 8080 unless told otherwise.
+            # Tasks connect to the API server, by default at port 8080.
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             # On a busy machine the API server is slow to answer; by default tasks give up after 5 s and fail.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
@@ -97,14 +97,14 @@ class AirflowServer:
         }
 
     def environment(self) -> dict[str, str]:
-        """The whole environment of its processes: this one's without what would mean another Airflow or AWS."""
+        """Return the environment of its processes: this one's, without the variables of another Airflow or of AWS."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_"))}
         bin_folder = str(Path(sys.executable).parent)
         path = os.pathsep.join([bin_folder, os.environ.get("PATH", os.defpath)])
         return kept | self.settings() | {"PATH": path}
 
     def start(self, say: Callable[[str], None]) -> bool:
-        """Wait until all is up, and before that start it unless it runs. Returns whether it was started.
+        """Start the parts that do not run, and wait until all are healthy. Return True if any was started.
 
         Raises:
             PortTakenError: another program holds the port, or took it before the API server bound it.
@@ -173,7 +173,7 @@ class AirflowServer:
 def choose_port(wanted: int | None, before: int | None, own: bool) -> int:
     """The port of the UI: as asked for, else as last time, else the first free one from 8080.
 
-    ``own`` says that this demo's own server may hold the port of last time.
+    ``own`` is True if this demo's own server may hold the port of last time.
 
     Raises:
         DemoError: the port asked for is taken.

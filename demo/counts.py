@@ -1,4 +1,4 @@
-"""How many objects and records are where: as the ledger and the tables say, and as it must be."""
+"""Counts of objects and records: those of the ledger and the tables, and those of the sample's truth."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TITLES = {DNS: "AWS.VPCDns", FLOW: "AWS.VPCFlow"}
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Of one log: objects by fate, records by place. What is found and what is expected have the same form."""
+    """The counts of one log: objects by outcome, records by table. Found and expected counts have the same form."""
 
     listed: int
     loaded: int

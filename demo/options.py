@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 class DemoError(RuntimeError):
-    """Raised when the demo cannot go on; the message says what to do."""
+    """Raised when the demo cannot go on. The message has the next step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Options:
         """Read DEMO_DIR, DEMO_PORT, DEMO_S3_PORT, DEMO_SCALE and DEMO_SEED.
 
         Raises:
-            DemoError: one of them is not what it should be.
+            DemoError: one of them is invalid.
         """
         return cls(
             folder=Path(env.get("DEMO_DIR") or REPOSITORY / "var" / "demo").absolute(),

@@ -15,7 +15,7 @@ _LISTEN = "0A"  # the kernel's code for the state of a listening socket
 
 
 def is_free(port: int) -> bool:
-    """Return whether a server could bind the port on the loopback address."""
+    """Return True if a server could bind the port on the loopback address."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -31,10 +31,10 @@ def free_port() -> int:
 
 
 def listens(pid: int, port: int) -> bool:
-    """Return whether process ``pid`` is the one that listens on the port.
+    """Return True if process ``pid`` is the one that listens on the port.
 
     A server that answers may be another's, while the own one is just finding the port taken. Where the
-    system does not tell (it has no ``/proc``), any process counts.
+    system has no ``/proc``, any process counts.
     """
     tables = [table for name in ("tcp", "tcp6") if (table := Path("/proc/net", name)).exists()]
     if not tables:

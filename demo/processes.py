@@ -81,7 +81,7 @@ class Background:
 
     @property
     def pid(self) -> int:
-        """The id of the process that was started last, whether it still runs or not."""
+        """The id of the process that was started last, which may have ended."""
         return int((self.folder / f"{self.name}.pid").read_text())
 
     def _kill_all(self) -> None:

@@ -1,4 +1,4 @@
-"""Compares what was loaded with what the sample's generator knows, and shows it."""
+"""Compare the loaded counts with the truth of the sample, and print them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check(stack: Stack, say: Callable[[str], None]) -> None:
     """Print the counts of both logs, as they are in the ledger and the tables.
 
     Raises:
-        DemoError: a count is not what the sample's generator knows.
+        DemoError: a count differs from the truth of the sample.
     """
     settings = load_settings(stack.config, os.environ)
     truth = stack.truth()
@@ -51,7 +51,7 @@ def show_queries(stack: Stack) -> None:
 
 
 def show_alerts(stack: Stack) -> None:
-    """What the monitors have found, as a user sees it."""
+    """Print the findings of the monitors, as a user sees them."""
     print("\n$ vpclogs alerts", flush=True)
     _vpclogs(stack, "alerts")
 

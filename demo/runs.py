@@ -1,4 +1,4 @@
-"""Follows runs of DAGs in Airflow and tells what becomes of each task."""
+"""Follow runs of DAGs in Airflow, and print the outcome of each task."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class RunFailed(DemoError):
 
 
 def give_up_interrupted(api: AirflowApi) -> None:
-    """End what was running when Airflow was stopped: it would take minutes to notice that nobody works on it.
+    """End the runs that were interrupted when Airflow was stopped. Airflow itself would take minutes to notice.
 
-    Nothing is lost by that: the next run loads whatever was not published.
+    Nothing is lost by that: the next run loads the objects that were not published.
     """
     for dag in api.dags():
         for run in api.runs(dag):
@@ -39,7 +39,7 @@ def give_up_interrupted(api: AirflowApi) -> None:
 
 
 def begin(api: AirflowApi, dags: Sequence[str], companions: Sequence[str]) -> dict[str, str]:
-    """Unpause ``dags`` and ``companions``; give one run of each of ``dags`` that will load what is there.
+    """Unpause ``dags`` and ``companions``. Return one run of each of ``dags`` that will load the delivered objects.
 
     A DAG that is unpaused for the first time starts the run of the last full hour by
     itself. Otherwise one is started by hand, which loads up to now.
@@ -118,7 +118,7 @@ def _tell(
     logs: Path,
     say: Callable[[str], None],
 ) -> bool:
-    """Say how tasks ended that had not when last told. Returns whether there were any."""
+    """Print the tasks that ended since the last call. Return True if there were any."""
     before = len(told)
     for one in sorted(instances, key=lambda one: one["end_date"] or ""):
         mark = (dag, one["task_id"], one["map_index"], one["state"] or "", one["try_number"])
@@ -134,13 +134,13 @@ def _tell(
 
 
 def _busy(instances: Iterable[dict[str, Any]]) -> str:
-    """What a run is at, for whoever has waited long."""
+    """Return the running tasks of a run, to print after a long wait."""
     states = Counter(one["state"] or "to do" for one in instances if one["state"] not in _OVER)
     return ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in states.items()) or "beginning"
 
 
 def _log_end(logs: Path, instance: dict[str, Any]) -> str:
-    """Where the log of a failed task is, and what it says of the error."""
+    """Return the path of a failed task's log, and the error in it."""
     folder = (
         logs / f"dag_id={instance['dag_id']}" / f"run_id={instance['dag_run_id']}" / f"task_id={instance['task_id']}"
     )
@@ -153,7 +153,7 @@ def _log_end(logs: Path, instance: dict[str, Any]) -> str:
 
 
 def error_in(line: str) -> str:
-    """The error that a line of a task's log tells, or nothing. Each line is a JSON object."""
+    """Return the error in a line of a task's log, or nothing. Each line is a JSON object."""
     try:
         entry = json.loads(line)
     except json.JSONDecodeError:

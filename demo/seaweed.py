@@ -269,7 +269,7 @@ class Seaweed:
         raise SeaweedError(f"SeaweedFS was not ready after {_READY_SECONDS:.0f} s: {problem}. {self._log_end()}")
 
     def _serves(self, client: S3Client) -> bool:
-        """Return whether all buckets are there and take, give and delete an object."""
+        """Return True if all buckets exist, and an object can be written, read and deleted."""
         wanted = {*self.buckets, *([self.table_bucket] if self.table_bucket else [])}
         if not wanted <= {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
             return False

@@ -25,11 +25,11 @@ __all__ = [
 _COMPONENTS = ("s3", "iceberg", "master", "volume", "filer", "admin")
 _GRPC_OFFSET = 10_000
 ICEBERG = _COMPONENTS.index("iceberg")
-"""What is added to the base port for the Iceberg REST catalog."""
+"""The offset from the base port to that of the Iceberg REST catalog."""
 
 
 class SeaweedError(RuntimeError):
-    """Raised when the server cannot be started; the message says what to do."""
+    """Raised when the server cannot be started. The message has the next step."""
 
 
 class PortLostError(SeaweedError):

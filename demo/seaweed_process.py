@@ -15,7 +15,7 @@ __all__ = ["ADMIN", "READER", "SECRETS", "run_weed"]
 
 ADMIN = "admin"
 READER = "reader"
-"""May list and read every bucket, unless `Seaweed.deny` says otherwise."""
+"""The user that may list and read every bucket, except prefixes that `Seaweed.deny` names."""
 
 SECRETS = {ADMIN: "adminsecret", READER: "readersecret"}
 """Secret keys by user, whose name is the access key. They guard nothing but a loopback port."""

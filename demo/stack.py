@@ -1,4 +1,4 @@
-"""What the demo consists of: the S3 server with the samples, the configuration, Airflow."""
+"""The parts of the demo: the S3 server with the samples, the settings, Airflow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OFFICES_BUCKET = "office-logs"
 CONNECTION = "aws_demo"
 POOL = "s3"
 
-_LONGEST_LOOKBACK = 30  # days; what the configuration allows
+_LONGEST_LOOKBACK = 30  # days; the most that the settings allow
 
 _CONFIG = """\
 # Written by `make demo`. Every key is explained in config/vpclogs.example.yaml.
@@ -71,7 +71,7 @@ sources:
 
 @dataclass(slots=True)
 class _Made:
-    """What earlier runs of the demo chose, so that the next one finds it again."""
+    """The choices of earlier runs of the demo, for the next one."""
 
     port: int | None = None
     s3_port: int | None = None
@@ -118,7 +118,7 @@ class Stack:
         """The sample: of the two days before today, or the one that was made earlier.
 
         Raises:
-            DemoError: it is of other settings, or too old for a look-back.
+            DemoError: it has other settings, or is too old for a lookback.
         """
         asked, made = self.options, self._made
         again = f"make a new one: make demo-down, rm -r {self.folder}, make demo"
@@ -159,7 +159,7 @@ class Stack:
             self.offices.write(self.seaweed.client(), OFFICES_BUCKET).save(self._offices_truth)
 
     def findings(self, now: datetime) -> Mapping[str, str] | None:
-        """What the monitors must find now, and why; None if the offices' history ended too long ago to know."""
+        """Return the findings expected now, with reasons, or None if the offices' history ended too long ago."""
         if now >= self.offices.hour + FRESH:
             return None
         return {**self.sample.findings("dns"), **self.offices.findings("offices")}

@@ -6,7 +6,7 @@
 
 `Offices` are a second, small one with two weeks of history, for monitors.
 
-`Truth` is what must become of each object and record. It is known from how the
+`Truth` is the outcome that each object and record must have. It is known from how the
 sample is made, never from parsing it. `dns_lines` and `flow_lines` are for benchmarks.
 """
 
@@ -65,7 +65,7 @@ class Sample:
         return Truth(bucket, tuple(truth for truth, _ in self.objects()))
 
     def findings(self, source: str) -> Mapping[str, str]:
-        """What monitors must find in the source of its DNS logs: by the finding's key what was done to the logs.
+        """The findings expected in the source of its DNS logs: the change made to the logs, by the finding's key.
 
         The broken records and objects are no finding, as long as monitors know that so many are usual.
         """

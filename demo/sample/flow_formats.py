@@ -50,7 +50,7 @@ _FIELDS = {2: _V2, 3: _V3, 5: _V5, 7: _V5 + CONTAINER_FIELDS, 11: _V5 + CONTAINE
 KEPT_WITHOUT_DATA = frozenset(
     _names("version account-id interface-id start end log-status vpc-id subnet-id region az-id")
 )
-"""What a NODATA or SKIPDATA record still says; everything else is ``-``."""
+"""The fields that a NODATA or SKIPDATA record has; all others are ``-``."""
 
 _INT32 = frozenset(_names("version srcport dstport protocol tcp-flags traffic-path"))
 _INT64 = frozenset(_names("packets bytes start end"))

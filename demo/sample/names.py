@@ -1,4 +1,4 @@
-"""What the clients ask the resolver for, and what it answers.
+"""The names that clients look up, and the answers of the resolver.
 
 Each question is rendered once, with all its answer variants; a record picks one. So
 names and answers repeat as in real logs: a few names make up most of the queries.
@@ -24,7 +24,7 @@ _Answers = list[tuple[str, str]]  # (type, rdata) in order
 class Question:
     """One question: ``parts`` are the JSON members from query_name to answers, one per variant.
 
-    ``action`` is what DNS Firewall does about it: ALERT, BLOCK or nothing.
+    ``action`` is the action of DNS Firewall: ALERT, BLOCK or nothing.
     """
 
     parts: tuple[str, ...]

@@ -1,11 +1,11 @@
-"""Small offices with two weeks of history up to now, in each of which something has begun to go wrong.
+"""Small offices with two weeks of history up to now. In each of them something has begun to go wrong.
 
-Monitors look back from now and learn from weeks, so these logs, unlike the big sample,
+Monitors compare the present with past weeks, so these logs, unlike the big sample,
 end in the hour in which they are made, and are thin: some fifty objects in all.
 
     offices = Offices(seed=7, hour=datetime(2026, 1, 16, 9, tzinfo=UTC))
     truth = offices.write(s3, "demo-office-logs")
-    offices.findings("offices")               # what monitors must say of this source, and why
+    offices.findings("offices")               # the expected findings of this source, and their reasons
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["FRESH", "Offices"]
 
 FRESH = timedelta(hours=2)
-"""For so long after the hour the findings are those that are expected; later all is silent, and monitors say so."""
+"""The time after the hour in which the expected findings hold. Later all logs are silent, which monitors find."""
 
 _FIRST_NUMBER = 100_000  # beyond the numbers of the big sample's objects
 
@@ -61,7 +61,7 @@ class Offices:
         return min(one.at for one in self._planned).date()
 
     def findings(self, source: str) -> Mapping[str, str]:
-        """What monitors must find in the source while it is `FRESH`: by the finding's key what was done to the logs."""
+        """The findings expected while the source is `FRESH`: the change made to the logs, by the finding's key."""
 
         def place(vpc: Vpc) -> str:
             return f"{source}/{vpc.account}/{vpc.region}/{vpc.vpc_id}"

@@ -1,4 +1,4 @@
-"""Turns a planned object into its bytes, and into what must become of it."""
+"""Render a planned object: its bytes, and the outcome that it must have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the generator knows of its sample: the fate that each object and record must have."""
+"""The truth of a sample: the outcome that each object and record must have."""
 
 from __future__ import annotations
 

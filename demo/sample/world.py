@@ -14,7 +14,7 @@ ORGANIZATION = "o-a1b2c3d4e5"
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One client. ``instance`` is None for what is not an EC2 instance (a Lambda, a NAT gateway)."""
+    """One client. ``instance`` is None for clients other than EC2 instances (a Lambda, a NAT gateway)."""
 
     address: str
     instance: str | None
@@ -72,7 +72,7 @@ _VPCS = (
 )
 
 
-# The offices' flow logs are not delivered; what is said of them is never used.
+# The offices' flow logs are not delivered; their description is never used.
 _OFFICES = (
     ("111122223333", "eu-west-1", 112, 12, 0.0, 3, "default", 2, False, None),
     ("111122223333", "eu-west-1", 128, 12, 0.0, 8, "default", 2, False, None),
@@ -138,7 +138,7 @@ def hex_digits(rng: np.random.Generator, count: int) -> str:
 
 
 def power_law(size: int, exponent: float = 1.1) -> np.ndarray:
-    """Cumulative probabilities of ``size`` things of which few make up most; for ``np.searchsorted``."""
+    """Return cumulative probabilities of ``size`` items, a few of which make up most, for ``np.searchsorted``."""
     weights = np.arange(1, size + 1, dtype=np.float64) ** -exponent
     cumulative: np.ndarray = np.cumsum(weights / weights.sum())
     return cumulative

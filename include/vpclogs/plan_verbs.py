@@ -137,7 +137,7 @@ class PlanVerbs(Deployment):
         all_objects: bool = False,
         account_days: Mapping[str, Mapping[str, Sequence[date]]] | None = None,
     ) -> Survey:
-        """What S3 has that is not loaded (or all it has), over all sources. Changes nothing but what is
+        """Return the objects of all sources that are not loaded, or all of them. Changes nothing except what is
         learned of the VPCs' regions."""
         sources = [s for s in self.settings.sources_for(log_type) if only in (None, s.name)]
         from vpclogs.planning.survey import survey

@@ -67,7 +67,7 @@ def remember(values: Iterable[str]) -> None:
     """Redact these values from now on, in this process, however they are quoted.
 
     Words that are too short or too common to be a secret are left out: with a password
-    such as ``vpclogs``, redacting every occurrence would hide nothing and garble all text.
+    for example ``vpclogs``, redacting every occurrence would hide nothing and garble all text.
     """
     for value in values:
         spellings = {value, quote(value, safe=""), unquote_plus(value), repr(value)[1:-1], json.dumps(value)[1:-1]}

@@ -37,7 +37,7 @@ __all__ = [
     "as_dict",
     "as_dicts",
     "load",
-    "pipeline",
+    "open_pipeline",
     "plan_hour",
     "plan_partition",
     "reload",
@@ -83,8 +83,8 @@ def reload(log_type: LogType, keys: XComArg) -> None:
 @task(task_id="plan", pool=POOL)
 def plan_hour(log_type: str, run_key: str, data_interval_end: datetime | None = None) -> list[dict[str, Any]]:
     """List the objects that are not loaded yet, up to the end of the hour or to now, and split them into batches."""
-    with pipeline() as verbs:
-        return as_dicts(verbs.plan(log_type, run_key=run_key, until=data_interval_end))
+    with open_pipeline() as pipeline:
+        return as_dicts(pipeline.plan(log_type, run_key=run_key, until=data_interval_end))
 
 
 @task(task_id="plan", pool=POOL)
@@ -95,15 +95,15 @@ def plan_partition(
     params: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """List the whole partition, loaded or not, and split it into batches."""
-    with pipeline() as verbs:
-        return as_dicts(verbs.plan_partition(log_type, chosen_key(partition_key, params or {}), run_key=run_key))
+    with open_pipeline() as pipeline:
+        return as_dicts(pipeline.plan_partition(log_type, chosen_key(partition_key, params or {}), run_key=run_key))
 
 
 @task(pool=POOL, map_index_template=BATCH_LABEL)
 def stage(batch: dict[str, Any]) -> dict[str, Any]:
     """Parse one batch: good records to staging, refused ones to the staged quarantine."""
-    with pipeline() as verbs:
-        return as_dict(verbs.stage(convert(batch, BatchRef)))
+    with open_pipeline() as pipeline:
+        return as_dict(pipeline.stage(convert(batch, BatchRef)))
 
 
 # all_done: a failed batch must not hold back the partitions of other batches, and a reload may have no batch at all,
@@ -111,15 +111,15 @@ def stage(batch: dict[str, Any]) -> dict[str, Any]:
 @task(trigger_rule="all_done")
 def audit(run_key: str) -> dict[str, Any]:
     """Check the staged data, partition by partition."""
-    with pipeline() as verbs:
-        return as_dict(verbs.audit(run_key))
+    with open_pipeline() as pipeline:
+        return as_dict(pipeline.audit(run_key))
 
 
 @task
 def publish(run_key: str) -> list[dict[str, int]]:
     """Commit the partitions that passed. Return the counts of the run if it changed a partition, else nothing."""
-    with pipeline() as verbs:
-        result = verbs.publish(run_key)
+    with open_pipeline() as pipeline:
+        result = pipeline.publish(run_key)
     return [{name: len(keys) for name, keys in as_dict(result).items()}] if result.changed else []
 
 
@@ -134,8 +134,8 @@ def announce(log_type: str, counts: dict[str, int], outlet_events: Any = None) -
 @task
 def find_failed(run_key: str) -> list[list[str]]:
     """Return one list of the partitions that failed in this run and had not failed before, or nothing."""
-    with pipeline() as verbs:
-        keys = verbs.newly_failed(run_key)
+    with open_pipeline() as pipeline:
+        keys = pipeline.newly_failed(run_key)
     return [keys] if keys else []
 
 
@@ -148,13 +148,13 @@ def start_reloads(log_type: str, keys: list[str], outlet_events: Any = None) -> 
 @task(retries=0)
 def verdict(run_key: str) -> dict[str, Any]:
     """Fail the run if a partition is not published, naming each with its reason."""
-    with pipeline() as verbs:
-        return as_dict(verbs.verdict(run_key))
+    with open_pipeline() as pipeline:
+        return as_dict(pipeline.verdict(run_key))
 
 
 @contextmanager
-def pipeline() -> Iterator[Pipeline]:
-    """Provide the library's verbs with this deployment's settings. Its errors decide about retries."""
+def open_pipeline() -> Iterator[Pipeline]:
+    """Provide the pipeline of this deployment. Errors inside decide about retries."""
     # Only running tasks need these imports: they load the data libraries and the AWS SDK.
     from vpclogs.config.settings import load_settings
     from vpclogs.pipeline import Pipeline
@@ -163,7 +163,7 @@ def pipeline() -> Iterator[Pipeline]:
     with retry_only_transient():
         settings = load_settings(None, os.environ)
         for secret in known_secrets():
-            mask_secret(secret)  # in what Airflow and other libraries log of this task
+            mask_secret(secret)  # in the log of this task, also where other libraries write it
         yield Pipeline(within_map_length(settings), client_for=client_for)
 
 

@@ -13,7 +13,7 @@ from vpclogs.maintenance.steps import STEPS
 from vpclogs.partitions import LogType
 from vpclogs_airflow.assets import COMPLETE_PARTITIONS, FAILED_PARTITIONS
 from vpclogs_airflow.defaults import POOL
-from vpclogs_airflow.graph import FAILED_LABEL, RUN_KEY, pipeline, start_reloads
+from vpclogs_airflow.graph import FAILED_LABEL, RUN_KEY, open_pipeline, start_reloads
 
 __all__ = ["PARAMS", "maintain"]
 
@@ -51,9 +51,9 @@ def reconcile(log_type: str, run_key: str, params: Mapping[str, Any] | None = No
     """List the last days again, compare S3, ledger and tables, and write certificates."""
     from vpclogs.maintenance import reconciliation
 
-    with pipeline() as verbs:
-        days = chosen_days(params or {}, verbs.clock().date())
-        return reconciliation.reconcile(verbs, LogType(log_type), run_key=run_key, days=days).to_json()
+    with open_pipeline() as pipeline:
+        days = chosen_days(params or {}, pipeline.clock().date())
+        return reconciliation.reconcile(pipeline, LogType(log_type), run_key=run_key, days=days).to_json()
 
 
 @task
@@ -66,8 +66,8 @@ def named(result: Any, which: str) -> list[list[str]]:
 def announce(log_type: str, keys: list[str], outlet_events: Any = None) -> None:
     """Announce complete partitions to waiting DAGs. A repeated task announces them again."""
     outlet_events[COMPLETE_PARTITIONS[LogType(log_type)]].add_partitions(keys)
-    with pipeline() as verbs:
-        verbs.ledger.certificates.announced(LogType(log_type), keys)
+    with open_pipeline() as pipeline:
+        pipeline.ledger.certificates.announced(LogType(log_type), keys)
 
 
 # all_done: one failed step must not keep the next from running
@@ -76,8 +76,8 @@ def run_step_of(step: str) -> dict[str, Any]:
     """Run one step of the maintenance."""
     from vpclogs.maintenance.steps import run_step
 
-    with pipeline() as verbs:
-        return run_step(verbs, step)
+    with open_pipeline() as pipeline:
+        return run_step(pipeline, step)
 
 
 @task(retries=0)

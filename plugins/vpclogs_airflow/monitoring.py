@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk import get_current_context, task
 
 from vpclogs_airflow.defaults import POOL
-from vpclogs_airflow.graph import pipeline
+from vpclogs_airflow.graph import open_pipeline
 
 __all__ = ["monitor"]
 
@@ -24,8 +24,8 @@ def watch() -> dict[str, int]:
     """Run the monitors, and keep their findings as alerts in the ledger."""
     from vpclogs.monitors.running import run
 
-    with pipeline() as verbs:
-        return counted(run(verbs).findings)
+    with open_pipeline() as pipeline:
+        return counted(run(pipeline).findings)
 
 
 @task
@@ -33,17 +33,17 @@ def check() -> dict[str, int]:
     """Run the SQL files of `checks_folder` over the tables."""
     from vpclogs.monitors.checking import run_checks
 
-    with pipeline() as verbs:
-        return counted(run_checks(verbs).findings)
+    with open_pipeline() as pipeline:
+        return counted(run_checks(pipeline).findings)
 
 
 @task(trigger_rule="all_done")
 def notify() -> dict[str, int]:
     """Send new, resolved and long open alerts to each notifier of the settings."""
-    from vpclogs_airflow.notifying import tell_all
+    from vpclogs_airflow.notifying import send_all
 
-    with pipeline() as verbs:
-        return tell_all(verbs, dict(get_current_context()), now=verbs.clock())
+    with open_pipeline() as pipeline:
+        return send_all(pipeline, dict(get_current_context()), now=pipeline.clock())
 
 
 @task(retries=0)
@@ -52,8 +52,8 @@ def verdict() -> None:
     from vpclogs.errors import AlertsOpen
     from vpclogs.monitors.notifications import errors_for_run
 
-    with pipeline() as verbs:
-        errors = errors_for_run(verbs.ledger.alerts, verbs.settings.monitors, now=verbs.clock())
+    with open_pipeline() as pipeline:
+        errors = errors_for_run(pipeline.ledger.alerts, pipeline.settings.monitors, now=pipeline.clock())
         if errors:
             raise AlertsOpen([(one.key, one.message) for one in errors])
 

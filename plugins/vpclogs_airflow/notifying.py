@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from vpclogs.config.monitor_settings import Notify
     from vpclogs.pipeline import Pipeline
 
-__all__ = ["NotifiersFailed", "tell_all"]
+__all__ = ["NotifiersFailed", "send_all"]
 
 _LOG = logger(__name__)
 
@@ -42,7 +42,7 @@ class NotifiersFailed(Exception):
     """Raised when some messages could not be sent; the others have been. A retry sends those again."""
 
 
-def tell_all(pipeline: Pipeline, context: Mapping[str, Any], *, now: datetime) -> dict[str, int]:
+def send_all(pipeline: Pipeline, context: Mapping[str, Any], *, now: datetime) -> dict[str, int]:
     """Send each notifier's messages. Return the number of messages that each has sent.
 
     Each message is recorded at once, as sent or with the reason why not, so a retry sends no message twice and one

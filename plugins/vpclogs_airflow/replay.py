@@ -12,7 +12,7 @@ from vpclogs.errors import VpcLogsError
 from vpclogs.partitions import LogType, Partition
 from vpclogs.reasons import REASONS
 from vpclogs.runs import BatchRef
-from vpclogs_airflow.graph import BATCH_LABEL, as_dict, as_dicts, load, pipeline, reload
+from vpclogs_airflow.graph import BATCH_LABEL, as_dict, as_dicts, load, open_pipeline, reload
 
 __all__ = ["PARAMS", "replay"]
 
@@ -53,8 +53,8 @@ def plan_replay(log_type: str, run_key: str, params: Mapping[str, Any] | None = 
     """Find the objects whose records can be parsed again from the quarantine."""
     from vpclogs.recovery import replay
 
-    with pipeline() as verbs:
-        return as_dicts(replay.plan_replay(verbs, log_type, run_key=run_key, **chosen(log_type, params or {})))
+    with open_pipeline() as pipeline:
+        return as_dicts(replay.plan_replay(pipeline, log_type, run_key=run_key, **chosen(log_type, params or {})))
 
 
 @task(task_id="stage", map_index_template=BATCH_LABEL)
@@ -62,8 +62,8 @@ def stage_replay(batch: dict[str, Any]) -> dict[str, Any]:
     """Parse the records of one batch from the text in the quarantine."""
     from vpclogs.recovery import replay
 
-    with pipeline() as verbs:
-        return as_dict(replay.stage_replay(verbs, convert(batch, BatchRef)))
+    with open_pipeline() as pipeline:
+        return as_dict(replay.stage_replay(pipeline, convert(batch, BatchRef)))
 
 
 @task
@@ -71,9 +71,9 @@ def find_reloads(log_type: str, params: Mapping[str, Any] | None = None) -> list
     """Return one list of the partitions that must be read from S3 again, or none."""
     from vpclogs.recovery import replay
 
-    with pipeline() as verbs:
+    with open_pipeline() as pipeline:
         form = params or {}
-        keys = replay.find_reloads(verbs, LogType(log_type), **chosen(log_type, form)) if form.get("reload") else []
+        keys = replay.find_reloads(pipeline, LogType(log_type), **chosen(log_type, form)) if form.get("reload") else []
     return [keys] if keys else []
 
 

@@ -17,7 +17,7 @@ from vpclogs.config.monitor_settings import Notify
 from vpclogs.findings import MonitorFinding, Severity
 from vpclogs.ledger.alerts import AlertChanges
 from vpclogs.monitors.notifications import messages_of
-from vpclogs_airflow.notifying import NotifiersFailed, tell_all
+from vpclogs_airflow.notifying import NotifiersFailed, send_all
 
 HOSTILE = {
     "line feed": "a\nBcc: everyone@example.com",
@@ -94,7 +94,7 @@ def test_mail_has_the_headers_of_the_settings_only(name, tmp_path, post_office, 
     deployment = Deployment(tmp_path, Notify(notifier=path, kwargs=kwargs))
     find(deployment, HOSTILE[name])
 
-    tell_all(deployment, {}, now=NOW)
+    send_all(deployment, {}, now=NOW)
 
     [letter] = post_office.letters
     assert {key.lower() for key in letter} <= {
@@ -120,7 +120,7 @@ def test_html_has_no_tag_of_a_name(template, tmp_path):
     deployment = Deployment(tmp_path, Notify(notifier="channels_of_the_test.Channel", kwargs=kwargs))
     find(deployment, "<script>alert(1)</script><img src=x>")
 
-    tell_all(deployment, {}, now=NOW)
+    send_all(deployment, {}, now=NOW)
 
     tags = Tags()
     tags.feed(Channel.sent[0].html_content)
@@ -136,7 +136,7 @@ def test_names_mention_nobody_and_are_no_links(channel, forbidden, kwargs, tmp_p
     deployment = Deployment(tmp_path, Notify(notifier=f"channels_of_the_test.{channel}", kwargs=kwargs))
     find(deployment, HOSTILE["mention of a channel"], HOSTILE["link"])
 
-    tell_all(deployment, {}, now=NOW)
+    send_all(deployment, {}, now=NOW)
 
     assert "channel" in Channel.sent[0].text
     assert not [mark for mark in forbidden if mark in Channel.sent[0].text]
@@ -149,7 +149,7 @@ def test_message_that_cannot_be_sent_is_recorded_and_the_next_is_sent(tmp_path):
 
     for _ in range(2):
         with pytest.raises(NotifiersFailed, match=r"chat: ValueError: not deliverable\\nforged line"):
-            tell_all(deployment, {}, now=NOW)
+            send_all(deployment, {}, now=NOW)
 
     assert sorted(one.title for one in Channel.sent) == ["vpclogs: fine", "vpclogs: good"]
     told = {one.message: one.told["chat"] for one in deployment.ledger.alerts.all()}
@@ -162,6 +162,6 @@ def test_notifier_that_fails_each_time_is_left_to_the_retry(tmp_path):
     find(deployment, *(f"poison {number}" for number in range(9)))
 
     with pytest.raises(NotifiersFailed) as caught:
-        tell_all(deployment, {}, now=NOW)
+        send_all(deployment, {}, now=NOW)
 
     assert str(caught.value).count("ValueError") == 3

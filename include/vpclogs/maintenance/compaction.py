@@ -1,7 +1,7 @@
 """Merge the small files of a partition into few large ones, in order of time.
 
 Files that earlier versions of vpclogs wrote without Iceberg field ids are rewritten
-too, whatever their size.
+too, regardless of their size.
 
 The rows stay the same, with the same row ids and all columns of the table. One commit
 removes exactly the files that were read and adds the new ones, on top of exactly the

@@ -30,8 +30,8 @@ class Observation:
 class Monitor:
     """One rule. ``threshold`` names the settings it uses; ``action`` is the first thing to do when it fires.
 
-    A monitor without ``look`` is found elsewhere, while monitors or SQL checks run. The resolution of an alert is
-    announced, except for monitors that only report a change.
+    Findings of a monitor without ``look`` come from elsewhere, while monitors or SQL checks run. The resolution of an
+    alert is announced, except for monitors that only report a change.
     """
 
     name: str

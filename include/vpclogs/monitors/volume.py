@@ -88,7 +88,7 @@ def _unusual(snapshot: Snapshot, test: _Test) -> Iterator[tuple[Entity, _Level, 
 def _levels(snapshot: Snapshot, log_type: LogType, end: datetime) -> dict[Entity, _Level]:
     """The levels of all places that can be judged.
 
-    Hours without a delivery, or with objects that wait, say nothing about volume, and a
+    Hours without a delivery, or with objects that wait, have no volume to compare, and a
     place that is new has nothing to be compared with: neither counts in its account either.
     """
     grid = snapshot.grid(log_type, end)

@@ -41,7 +41,7 @@ class ObjectState(StrEnum):
 class ObjectUnreadable(Exception):
     """Raised while one object is read or parsed, if none of its records can count.
 
-    A chunk iterator raises it for what it met (gone, changed, denied, throttled); a
+    A chunk iterator raises it for failed reads (gone, changed, denied, throttled); a
     container or a parser for an object that it refuses whole. The driver turns it into
     the object's `ObjectEnd` and goes on with the next object. ``reason`` is a code of
     `vpclogs.reasons`, ``detail`` one sentence.
@@ -68,7 +68,7 @@ class ParseLimits:
     """Bounds that keep a hostile object from taking the worker down. Sizes in bytes.
 
     The limits of an object are far above any log that AWS writes, and low enough that
-    what goes beyond costs little before it is refused.
+    input beyond them costs little before it is refused.
     """
 
     max_line_bytes: int = 1 << 20
@@ -96,7 +96,7 @@ class Refused:
     ``start`` and ``end`` are the half-open byte range in the decompressed object
     (-1 for Parquet). ``raw`` may be cut to `ParseLimits.max_kept_raw_bytes`; then
     ``end - start`` is larger than ``len(raw)``. ``header`` is the header line that a flow
-    record in text stands under, without which it cannot be read again.
+    record in text belongs to, without which it cannot be read again.
     """
 
     object: int
@@ -117,7 +117,7 @@ class Parsed:
     ``rows`` has the columns of the log type's schema plus ``p_event_time``,
     ``p_any_*`` and ``p_extra``; ``objects`` (int32) and ``lines`` (int64) say where
     each row came from. If ``provisional``, all rows are of one large object that is
-    still being decompressed: they count only if its `ObjectEnd` says LOADED.
+    still being decompressed: they count only if its `ObjectEnd` is LOADED.
     """
 
     rows: pa.Table

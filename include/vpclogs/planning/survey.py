@@ -178,7 +178,7 @@ def _with_regions(
 
     A VPC none of whose objects can be read has the region ``unknown`` until one can. A
     region is remembered only if the record names the folder's account: records of a VPC
-    that another account shares are placed by what they say, and read anew each time.
+    that another account shares are placed by their own records, and read again each time.
     """
     unplaced: defaultdict[tuple[str, str], list[LogObject]] = defaultdict(list)
     for item in listed:
@@ -208,7 +208,7 @@ def _with_regions(
 def _seen(
     listing: Listing, found: Sequence[LogObject], source: Source, known: Mapping[tuple[str, str], str]
 ) -> SeenNames:
-    """Return the names that a listing saw; DNS logs tell their regions by the VPCs, those of the ledger included."""
+    """Return the names that a listing found. Regions of DNS logs are those of their VPCs, from the ledger too."""
     regions = {o.region for o in found if o.region and o.region != UNKNOWN_REGION}
     if source.log_type is LogType.VPC_DNS:
         regions |= {region for (account, _), region in known.items() if source.covers_account(account)}

@@ -88,7 +88,7 @@ def discover(
     """List the objects that ``source`` has under the given path days, and under further days of single accounts.
 
     ``account`` and ``region`` narrow it to one of each. ``known_scopes`` maps pairs of
-    account and VPC id to regions: DNS objects of such a VPC get the region, and are not
+    account and VPC id to regions: DNS objects of these VPCs get the region, and are not
     listed if it is not wanted; other DNS objects are listed with region None. A key that
     fits no layout becomes an object with problem ``key_layout``.
     """

@@ -116,7 +116,7 @@ class _Stager:
                 self._output(partition).add(routed, listed)
 
     def _routed(self, part: Parsed, listed: list[LogObject], planned: Partition) -> Iterator[tuple[Partition, Parsed]]:
-        """Cut what was planned for one partition where it belongs to others."""
+        """Split the rows planned for one partition by the partitions to which they belong."""
         if self.target.log_type is LogType.VPC_FLOW:
             yield planned, self._without_foreign(part, planned)
             return

@@ -2,7 +2,7 @@
 
 Other engines may change a table: they add columns, widen types, and rename or drop what
 vpclogs needs. Data files therefore take types and field ids from the table, not from
-the schemas of this version. What no file can be written for is refused with an error
+the schemas of this version. A change that no file can be written for is refused with an error
 that names the column and the remedy.
 """
 

@@ -29,7 +29,7 @@ _PRUNING = (
     "p_source_key",
     "query_timestamp",
     "start",
-    "region",  # prunes nothing, but shows without a look at the rows that they lie where they belong
+    "region",  # prunes nothing, but proves from the metadata that the rows are in their partition
 )
 
 
@@ -37,10 +37,10 @@ class ParquetFile:
     """Collects rows and writes them in row groups, in the order in which they come. Opened on the first row.
 
     They are not sorted: inside a row group that prunes nothing, costs a copy of every column,
-    and spoils what is alike from one line of an object to the next. Compaction sorts a whole day.
+    and separates similar neighboring lines of an object. Compaction sorts a whole day.
 
     Columns without any value are left out: a flow log of version 2 fills a third of the
-    table's columns. A value in such a column later begins another file.
+    table's columns. A value in one of them later begins another file.
 
     Each column, nested ones included, has the type and the field id of the table's current
     schema, which readers go by.
@@ -78,7 +78,7 @@ class ParquetFile:
         return self._finished
 
     def discard(self) -> None:
-        """Give the rows up and remove what was written."""
+        """Discard the rows and remove the files that were written."""
         self._buffer = []
         self._finish()
         for file in self._finished:
@@ -154,7 +154,7 @@ def _is_filled(field: pa.Field, column: pa.ChunkedArray) -> bool:
 
 
 def _is_hard_to_fill(kind: pa.DataType) -> bool:
-    """Return whether readers such as iceberg-rust 0.10 cannot read an absent column of the type as nulls."""
+    """Return True if some readers, such as iceberg-rust 0.10, cannot read an absent column of the type as nulls."""
     return bool(pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 

@@ -56,10 +56,10 @@ def _count(table: Table, partition: Partition) -> Counter[str]:
 
 
 def _is_sound(table: Table, file: DataFile, region: str) -> bool:
-    """Whether the file's metadata shows that no row of it names another region."""
+    """Return True if the file's metadata shows that none of its rows names another region."""
     field = table.schema().find_field(_REGION)
     if field.field_id not in (file.value_counts or {}):
         return bool(file.value_counts)  # the file lacks the column
-    wanted = region.encode()  # long bounds are cut: then the rows are looked at
+    wanted = region.encode()  # long bounds are truncated: then the rows are read
     bounds = [(found or {}).get(field.field_id) for found in (file.lower_bounds, file.upper_bounds)]
     return all(bound == wanted for bound in bounds)

@@ -1,4 +1,4 @@
-"""Staged files made again, on the rare occasions when a publish changed what they may hold."""
+"""Rewrite staged files in the rare cases in which a publish changed the rows that they may hold."""
 
 from __future__ import annotations
 

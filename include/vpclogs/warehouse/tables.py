@@ -1,4 +1,4 @@
-"""The Iceberg tables, in whatever catalog the configuration names."""
+"""The Iceberg tables, in the catalog that the settings name."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ from vpclogs.warehouse.columns import missing_columns
 __all__ = ["QUARANTINE", "Warehouse", "equals", "in_partition", "one_of", "table_schema"]
 
 QUARANTINE = "quarantine"
-"""The name of the table that holds what the schemas refuse; the others are named by their log type."""
+"""The name of the table of refused records and objects. The others are named by their log type."""
 
 _PROPERTIES = {
-    # Publishing retries conflicts itself, because it must look again at what is published first.
+    # Publishing retries conflicts itself, because it must read the published snapshots again first.
     "commit.retry.num-retries": "0",
     # Each commit adds a manifest. Publishing merges them now and then, see `vpclogs.warehouse.snapshots.merging`:
     # merging at every commit would rewrite a manifest of hundreds of entries each time that it is nearly full.
@@ -137,7 +137,7 @@ class Warehouse:
 
     @staticmethod
     def lacks_field_ids(path: str) -> bool:
-        """Return whether a data file was written by a version of vpclogs that wrote no field ids, going by its name."""
+        """Return True if a data file was written by a version of vpclogs without field ids, judged by its name."""
         return _WITHOUT_FIELD_IDS.search(path) is not None
 
     def create_file(self, table: Table, path: str) -> IO[bytes]:

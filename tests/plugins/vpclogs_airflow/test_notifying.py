@@ -16,7 +16,7 @@ from airflow.sdk import BaseNotifier
 from vpclogs.config.monitor_settings import MonitorSettings, Notify
 from vpclogs.findings import MonitorFinding, Severity
 from vpclogs.ledger import Ledger
-from vpclogs_airflow.notifying import NotifiersFailed, tell_all
+from vpclogs_airflow.notifying import NotifiersFailed, send_all
 
 NOW = datetime(2026, 3, 24, 12, tzinfo=UTC)
 SENT: list[dict[str, str]] = []
@@ -75,7 +75,7 @@ def post_office():
 
 
 class Deployment:
-    """What `tell_all` needs of a pipeline."""
+    """What `send_all` needs of a pipeline."""
 
     def __init__(self, folder: Path, *notify: Notify) -> None:
         self.ledger = Ledger(f"sqlite:///{folder}/ledger.db")
@@ -90,7 +90,7 @@ def test_a_notifier_gets_the_alerts_in_its_own_arguments(tmp_path):
     deployment = Deployment(tmp_path, Notify(notifier=LETTER, kwargs={"to": "team"}))
     deployment.find("silence/dns/a", "silence/dns/b")
 
-    assert tell_all(deployment, {}, now=NOW) == {"Letter": 1}
+    assert send_all(deployment, {}, now=NOW) == {"Letter": 1}
     assert SENT[0]["subject"] == "vpclogs: 2 new (error)"
     assert "about silence/dns/a" in SENT[0]["text"]
 
@@ -99,7 +99,7 @@ def test_what_an_alert_says_is_never_a_template(tmp_path):
     deployment = Deployment(tmp_path, Notify(notifier=LETTER, kwargs={"to": "team"}))
     deployment.find("silence/dns/a")
 
-    tell_all(deployment, {}, now=NOW)
+    send_all(deployment, {}, now=NOW)
 
     assert "{{ 7 * 7 }}" in SENT[0]["text"]
 
@@ -111,9 +111,9 @@ def test_templates_of_the_configuration_see_the_message(tmp_path):
     }
     deployment = Deployment(tmp_path, Notify(notifier=LETTER, kwargs=kwargs, each=True))
     deployment.find("silence/dns/a", "silence/dns/b")
-    tell_all(deployment, {}, now=NOW)
+    send_all(deployment, {}, now=NOW)
     deployment.find(now=NOW + timedelta(hours=2))
-    tell_all(deployment, {}, now=NOW + timedelta(hours=2))
+    send_all(deployment, {}, now=NOW + timedelta(hours=2))
 
     assert sorted(one["subject"] for one in SENT) == [
         "error open silence/dns/a",
@@ -132,7 +132,7 @@ def test_a_notifier_that_fails_is_named_and_the_others_tell_once(tmp_path):
 
     for _ in range(2):
         with pytest.raises(NotifiersFailed, match=r"chat: ConnectionRefusedError(.|\n)*PigeonNotifier: ModuleNotFound"):
-            tell_all(deployment, {}, now=NOW)
+            send_all(deployment, {}, now=NOW)
 
     assert [one["to"] for one in SENT] == ["team"]
 
@@ -146,7 +146,7 @@ def test_mail_goes_out_by_the_smtp_provider(tmp_path, post_office, monkeypatch):
     deployment = Deployment(tmp_path, Notify(notifier=path, kwargs=kwargs))
     deployment.find("silence/dns/a")
 
-    tell_all(deployment, {}, now=NOW)
+    send_all(deployment, {}, now=NOW)
 
     [letter] = post_office.letters
     body = letter.get_payload()[0].get_payload(decode=True).decode()

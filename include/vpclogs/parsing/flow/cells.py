@@ -33,7 +33,7 @@ def clean_texts(column: pa.Array) -> tuple[pa.DictionaryArray, Mask | None]:
     if not pa.types.is_dictionary(column.type):
         column = (column if is_text(column.type) else column.cast(pa.string())).dictionary_encode()
     elif len(distinct := column.dictionary.unique()) < len(column.dictionary):  # a file may repeat a value there
-        # not decoded: a few long texts may stand for any number of rows
+        # not decoded: a few long texts may represent any number of rows
         places = pc.index_in(column.dictionary, value_set=distinct)
         column = pa.DictionaryArray.from_arrays(places.take(column.indices), distinct)
     texts, broken = _decoded(column.dictionary)

@@ -1,7 +1,7 @@
 """Conversion of a flow log's columns to the schema's types, with a mask of refused rows.
 
 The rules are those of `vpclogs.parsing.flow.rules`, applied to whole columns or to each distinct text. A cell that
-breaks one only marks its row; the verdict then gives the reason.
+breaks one only marks its row; the violation then has the reason.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ TEXT = pa.dictionary(pa.int32(), pa.string())
 Mask = npt.NDArray[np.bool_]
 
 MAX_DIGITS = 19  # this many always fit in 64 bits
-_NO_NUMBER = "x"  # stands for a text that is too long to be a number
+_NO_NUMBER = "x"  # replaces a text that is too long to be a number
 _ZERO = np.uint8(ord("0"))
 
 
 def convert(field: Field, column: pa.Array) -> tuple[pa.Array, Mask | None]:
     """Return the column with the field's type, and a mask of rows that cannot have it (None: all can).
 
-    Texts come as `TEXT`, numbers as integers of any type or as `TEXT`; null stands for ``-``. The content of the
+    Texts come as `TEXT`, numbers as integers of any type or as `TEXT`; null represents ``-``. The content of the
     column is undefined in a marked row.
     """
     if field.type == pa.string():

@@ -29,7 +29,7 @@ def read_columns(
     """Return the columns by name, and the positions of lines that have more or fewer values.
 
     ``pieces`` are whole lines each, none empty. Texts are `TEXT`; numbers are unsigned, or `TEXT` if their name is in
-    ``as_text``. Null stands for ``-``. No line is longer than ``longest`` bytes, including its newline.
+    ``as_text``. Null represents ``-``. No line is longer than ``longest`` bytes, including its newline.
 
     Raises:
         pyarrow.ArrowInvalid: a value read as a number is not one.

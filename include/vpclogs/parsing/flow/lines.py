@@ -1,6 +1,6 @@
 """From the lines of a block to text with exactly one space between values.
 
-AWS writes such text already, so only the lines that differ are rewritten, one by one: lines with other white space,
+AWS already writes this form, so only the lines that differ are rewritten, one by one: lines with other white space,
 without values, or with content that no record can have.
 """
 
