@@ -16,7 +16,7 @@ def pages(repository: Path) -> list[Path]:
     return [repository / "README.md", *sorted((repository / "docs").rglob("*.md"))]
 
 
-def test_no_document_mentions_a_ui_page_that_the_plugin_does_not_register(repository: Path) -> None:
+def test_no_document_mentions_a_missing_ui_page(repository: Path) -> None:
     views = ("external_views", "react_apps", "fastapi_apps")
     registered = any(getattr(VpcLogsPlugin, name) != getattr(AirflowPlugin, name) for name in views)
     mention = re.compile(r"\bUI page\b|\b(?:in|on) the page\b|\bbutton in\b")

@@ -60,7 +60,7 @@ def test_the_shells_variables_do_not_reach_the_tests(hostile: dict[str, str], re
     assert clean["NO_PROXY"] == "127.0.0.1,localhost"
 
 
-def test_the_suite_passes_in_a_shell_that_has_sourced_the_demo(hostile: dict[str, str], repository: Path) -> None:
+def test_suite_passes_in_a_shell_with_the_demos_environment(hostile: dict[str, str], repository: Path) -> None:
     tests = ["tests/plugins/vpclogs_airflow/test_defaults.py", "tests/include/vpclogs/s3/test_clients.py"]
 
     run = subprocess.run(

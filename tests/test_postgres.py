@@ -9,7 +9,7 @@ from demo.ports import free_port
 from tests.postgres import Postgres
 
 
-def test_another_port_is_chosen_when_the_first_is_taken_before_it_is_bound(postgres: Postgres) -> None:
+def test_another_port_is_chosen_when_the_first_is_lost(postgres: Postgres) -> None:
     ports = iter([postgres.port, free_port()])
 
     with Postgres(lambda: next(ports)) as server:
@@ -20,6 +20,6 @@ def test_another_port_is_chosen_when_the_first_is_taken_before_it_is_bound(postg
         psycopg2.connect(url.replace("+psycopg2", "").replace(str(server.port), str(postgres.port)))
 
 
-def test_a_server_that_does_not_start_shows_the_end_of_its_log(postgres: Postgres) -> None:
+def test_server_that_does_not_start_shows_its_log(postgres: Postgres) -> None:
     with pytest.raises(AssertionError, match=r"ended by itself(?s:.*)could not bind IPv4"):
         Postgres(lambda: postgres.port).__enter__()

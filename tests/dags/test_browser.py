@@ -164,7 +164,7 @@ def runs_of(airflow: AirflowServer, key: str) -> list[dict[str, Any]]:
     return [run for run in runs(airflow, "vpc_dns_partition") if run["partition_key"] == key]
 
 
-def test_a_partition_that_failed_is_cleared_in_the_ui_and_is_right(airflow, operator, seaweed, lake):
+def test_failed_partition_is_repaired_by_clearing_in_the_ui(airflow, operator, seaweed, lake):
     hour = eventually(lambda: runs(airflow, "vpc_dns_hourly"), "the hour is scheduled")[0]["dag_run_id"]
     assert ended(airflow, "vpc_dns_hourly", hour) == "failed"
     said = log(airflow, "vpc_dns_hourly", hour, "verdict")

@@ -9,7 +9,7 @@ from vpclogs.partitions import LogType
 from vpclogs_airflow.assets import COMPLETE_PARTITIONS
 
 
-def test_the_documented_dag_is_scheduled_on_the_asset_and_gets_the_key(airflow_database, repository: Path, tmp_path):
+def test_documented_dag_is_scheduled_with_the_key(airflow_database, repository: Path, tmp_path):
     from airflow.dag_processing.dagbag import DagBag
 
     page = (repository / "docs" / "quality.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ REPLAY = ("vpc_dns_replay", "vpc_flow_replay")
 ALL = (*HOURLY, *PARTITION, *REPLAY, "vpclogs_maintenance", "vpclogs_monitors")
 
 
-def test_every_file_is_read_without_error_and_holds_one_dag_of_its_name(dag_bag, repository):
+def test_every_file_holds_one_dag_of_its_name(dag_bag, repository):
     files = {path.stem for path in (repository / "dags").glob("*.py")}
 
     assert dag_bag.import_errors == {}
@@ -31,7 +31,7 @@ def test_a_dag_file_is_a_table_of_contents(repository, name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_its_documentation_is_its_docstring_and_answers_what_an_operator_asks(dag_bag, repository, name):
+def test_documentation_of_a_dag_is_its_docstring(dag_bag, repository, name):
     docstring = ast.get_docstring(ast.parse((repository / "dags" / f"{name}.py").read_text()), clean=False)
 
     assert dag_bag.dags[name].doc_md == docstring
@@ -49,7 +49,7 @@ def test_it_is_found_by_product_log_and_kind(dag_bag, name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_it_never_catches_up_by_itself_and_any_day_can_be_backfilled(dag_bag, name):
+def test_dags_never_catch_up_but_can_be_backfilled(dag_bag, name):
     dag = dag_bag.dags[name]
 
     assert dag.catchup is False
@@ -57,7 +57,7 @@ def test_it_never_catches_up_by_itself_and_any_day_can_be_backfilled(dag_bag, na
 
 
 @pytest.mark.parametrize("name", HOURLY)
-def test_hours_run_one_at_a_time_each_over_a_whole_hour(dag_bag, name):
+def test_runs_cover_whole_hours_one_at_a_time(dag_bag, name):
     dag = dag_bag.dags[name]
 
     assert dag.max_active_runs == 1
@@ -66,7 +66,7 @@ def test_hours_run_one_at_a_time_each_over_a_whole_hour(dag_bag, name):
 
 
 @pytest.mark.parametrize("name", PARTITION)
-def test_a_partition_dag_runs_for_each_failed_partition_of_its_own_log(dag_bag, name):
+def test_partition_dag_runs_for_failed_partitions_of_its_log(dag_bag, name):
     timetable = dag_bag.dags[name].timetable
 
     assert type(timetable).__name__ == "PartitionedAssetTimetable"
@@ -85,5 +85,5 @@ def test_tasks_retry_with_growing_pauses_except_the_verdict(dag_bag, name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_no_task_waits_for_a_pool_that_somebody_must_create_first(dag_bag, name):
+def test_no_task_needs_a_pool_created_by_hand(dag_bag, name):
     assert {task.pool for task in dag_bag.dags[name].tasks} == {"default_pool"}

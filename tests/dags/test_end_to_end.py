@@ -93,7 +93,7 @@ def test_an_hour_is_loaded_and_clearing_its_run_changes_nothing(deployment, put,
     assert sources_of(deployment, "quarantine") == ["20221007T2100Z:2"]
 
 
-def test_an_object_that_comes_late_under_yesterdays_prefix_is_loaded_by_the_next_hour(deployment, put, run):
+def test_late_object_of_yesterday_is_loaded_by_the_next_hour(deployment, put, run):
     put(22, EVENT)
     run()
     put(5, EVENT, day="06")
@@ -103,7 +103,7 @@ def test_an_object_that_comes_late_under_yesterdays_prefix_is_loaded_by_the_next
     assert sources_of(deployment) == ["20221006T0500Z:1", "20221007T2200Z:1"]
 
 
-def test_an_account_that_refuses_stops_no_other_and_the_run_says_so(deployment, put, run, seaweed, bucket, capfd):
+def test_denied_account_stops_no_other_and_is_reported(deployment, put, run, seaweed, bucket, capfd):
     put(22, EVENT)
     put(22, EVENT, account="210987654321", vpc="vpc-0a")
     seaweed.deny(bucket, "AWSLogs/210987654321/")
@@ -116,7 +116,7 @@ def test_an_account_that_refuses_stops_no_other_and_the_run_says_so(deployment, 
     assert "210987654321" in capfd.readouterr().out
 
 
-def test_a_partition_that_fails_its_audit_is_named_and_mended_by_its_own_run(deployment, put, run):
+def test_partition_that_fails_its_audit_is_repaired_by_its_run(deployment, put, run):
     put(22, EVENT)
     run()
     put(23, *[b"garbage"] * 200)

@@ -28,7 +28,7 @@ LOAD = {
 
 
 @pytest.mark.parametrize("log_type", LOG_TYPES)
-def test_an_hour_is_planned_staged_audited_published_and_judged_and_starts_the_reloads(dag_bag, log_type):
+def test_hourly_graph_has_all_steps_and_starts_reloads(dag_bag, log_type):
     assert edges(dag_bag.dags[f"{log_type}_hourly"]) == LOAD | {
         ("publish", "find_failed"),
         ("find_failed", "start_reloads"),
@@ -41,14 +41,14 @@ def test_a_partition_runs_the_same_graph_without_starting_reloads(dag_bag, log_t
 
 
 @pytest.mark.parametrize("log_type", LOG_TYPES)
-def test_a_replay_runs_the_same_graph_and_then_finds_what_must_be_reloaded(dag_bag, log_type):
+def test_replay_runs_the_same_graph_and_then_finds_reloads(dag_bag, log_type):
     more = {("publish", "find_reloads"), ("find_reloads", "start_reloads")}
 
     assert edges(dag_bag.dags[f"{log_type}_replay"]) == LOAD | more
 
 
 @pytest.mark.parametrize("log_type", LOG_TYPES)
-def test_no_partition_dag_names_failed_partitions_or_a_partition_would_start_itself_for_ever(dag_bag, log_type):
+def test_partition_dags_never_start_themselves(dag_bag, log_type):
     table, failed = f"x-vpclogs://tables/{log_type}", f"x-vpclogs://failed-partitions/{log_type}"
 
     for kind in ("hourly", "replay"):
@@ -65,7 +65,7 @@ def test_audit_alone_runs_whatever_became_of_the_batches(dag_bag, log_type, kind
     assert rules["audit"] == "all_done"
 
 
-def test_the_maintenance_reconciles_then_goes_step_by_step_and_judges_all(dag_bag):
+def test_maintenance_reconciles_then_runs_each_step(dag_bag):
     dag = dag_bag.dags["vpclogs_maintenance"]
     reconciled = [f"reconcile_{log_type}" for log_type in LOG_TYPES]
     steps = ["retire", "compact", "expire", "prune", "clean_up"]

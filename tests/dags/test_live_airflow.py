@@ -27,7 +27,7 @@ def test_another_port_is_chosen_when_the_first_is_taken(seaweed: Seaweed, tmp_pa
             assert server.api.health()["scheduler"] == "healthy"
 
 
-def test_a_port_that_is_lost_while_airflow_starts_is_named_with_the_log(seaweed: Seaweed, tmp_path: Path) -> None:
+def test_port_lost_while_airflow_starts_is_named_with_the_log(seaweed: Seaweed, tmp_path: Path) -> None:
     server = AirflowServer(tmp_path / "airflow", port=free_port(), logs=tmp_path / "logs", extra={})
     with socket.socket() as other:
 

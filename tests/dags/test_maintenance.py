@@ -64,14 +64,14 @@ def maintain(dags: dict[str, Any]) -> tuple[str, dict[str, str], list[tuple[str,
     return run.state.value, {task.task_id: task.state for task in run.get_task_instances()}, told
 
 
-def test_it_tells_what_is_complete_and_starts_a_reload_of_what_came_late(impatient_dags, deployment):
+def test_complete_days_are_announced_and_late_ones_reloaded(impatient_dags, deployment):
     state, tasks, told = maintain(impatient_dags)
 
     assert told == [("vpc_dns_complete", KEY), ("vpc_dns_failed_partitions", OTHER)]
     assert (state, tasks["clean_up"], tasks["announce_vpc_flow"]) == ("success", "success", "skipped")
 
 
-def test_rows_that_the_table_lost_make_it_red_and_start_a_reload(impatient_dags, deployment):
+def test_lost_rows_fail_the_run_and_start_a_reload(impatient_dags, deployment):
     (status, _) = deployment.ledger.partitions.status(LogType.VPC_DNS)
     deployment.warehouse.table("vpc_dns").delete(in_partition(status.partition, "vpc_dns"))
 

@@ -49,11 +49,11 @@ def reading(repository: Path) -> dict[str, Any]:
     return json.loads(run.stdout.splitlines()[-1])
 
 
-def test_reading_the_files_opens_no_file_no_socket_and_no_database(reading):
+def test_parsing_dags_opens_no_file_socket_or_database(reading):
     assert reading["touched"] == []
 
 
-def test_reading_the_files_loads_no_data_library_and_no_aws_sdk(reading):
+def test_parsing_dags_loads_no_data_library_or_aws_sdk(reading):
     heavy = {"boto3", "botocore", "duckdb", "pandas", "pyarrow", "pyiceberg", "airflow.providers.amazon"}
 
     assert heavy.isdisjoint(reading["modules"])

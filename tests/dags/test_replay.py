@@ -57,9 +57,7 @@ def named(dag_run: Any) -> list[str]:
         return [e.partition_key for e in events if e.asset.name == "vpc_dns_failed_partitions"]
 
 
-def test_what_parses_after_the_upgrade_moves_and_what_needs_its_object_gets_a_partition_run(
-    configure, impatient_dags, s3, bucket
-):
+def test_replay_moves_records_and_starts_reloads_of_the_rest(configure, impatient_dags, s3, bucket):
     put_lines(s3, bucket, dns_key("2100"), [event(), LONG, b"{"])
     s3.put_object(Bucket=bucket, Key=dns_key("2110"), Body=b"PK\x03\x04")
     configure(len(LONG) - 1)

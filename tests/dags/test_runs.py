@@ -99,13 +99,13 @@ def test_each_batch_is_a_task_that_carries_its_label(run):
     assert ended.mapped == {("stage", batch.label): "success" for batch in BATCHES}
 
 
-def test_the_table_is_told_how_much_was_published_and_nobody_that_nothing_failed(run):
+def test_event_of_the_table_has_the_counts_of_the_run(run):
     ended = run("vpc_dns_hourly", plan=BATCHES, publish=RunOutcome(published=[KEY, OTHER], changed=[KEY]))
 
     assert ended.events == [("vpc_dns", None, {"published": 2, "changed": 1, "failed": 0, "newly_failed": 0})]
 
 
-def test_a_failed_batch_holds_back_its_partition_only_and_the_run_ends_red(run, library):
+def test_failed_batch_holds_back_only_its_partition(run, library):
     def stage(batch):
         return ConfigError("no") if batch.batch == 2 else STAGED
 
@@ -116,7 +116,7 @@ def test_a_failed_batch_holds_back_its_partition_only_and_the_run_ends_red(run, 
     assert (ended.tasks["publish"], ended.tasks["verdict"], ended.state) == ("success", "failed", "failed")
 
 
-def test_each_newly_failed_partition_is_named_to_the_partition_dag_by_its_key(run):
+def test_newly_failed_partitions_start_the_partition_dag_by_key(run):
     outcome = RunOutcome(failed=[(KEY, "why"), (OTHER, "why")], newly_failed=[KEY, OTHER])
 
     script = {"publish": outcome, "newly_failed": outcome.newly_failed, "verdict": PartitionsFailed([(KEY, "why")])}
@@ -144,7 +144,7 @@ def test_a_run_has_no_more_batches_than_airflow_maps(run, library, monkeypatch, 
     assert "batches per run: 2, the [core] max_map_length of Airflow" in caplog.text
 
 
-def test_when_the_plan_fails_nothing_is_published_and_the_run_is_red(run, library):
+def test_failed_plan_publishes_nothing_and_fails_the_run(run, library):
     ended = run("vpc_dns_hourly", plan=ConfigError("vpclogs.yaml:3: sources.0.bukcet: there is no such key"))
 
     assert "publish" not in library.verbs()
@@ -162,7 +162,7 @@ def test_when_the_audit_cannot_end_nothing_is_published(run, library):
     assert ended.state == "failed"
 
 
-def test_a_run_started_by_hand_loads_up_to_now_and_a_dated_one_up_to_its_hour(run, library):
+def test_manual_runs_load_to_now_and_dated_to_their_hour(run, library):
     from datetime import UTC, datetime
 
     by_hand = run("vpc_dns_hourly")

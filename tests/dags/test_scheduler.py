@@ -83,7 +83,7 @@ def command(airflow: AirflowServer, *arguments: str) -> str:
     return run.stdout
 
 
-def test_a_failed_partition_gets_its_own_run_and_clearing_that_mends_it(airflow, seaweed, lake):
+def test_failed_partition_gets_its_own_run_which_can_be_cleared(airflow, seaweed, lake):
     good = json.dumps(EVENT).encode()
     deliver(seaweed, *[b"garbage"] * 200, good)
     switch_on(airflow)
@@ -106,7 +106,7 @@ def test_a_failed_partition_gets_its_own_run_and_clearing_that_mends_it(airflow,
     assert rows(lake) == 2
 
 
-def test_a_partition_is_reloaded_by_hand_by_its_key_or_by_the_forms_value(airflow, seaweed, lake):
+def test_partition_is_reloaded_by_key_or_by_form(airflow, seaweed, lake):
     good = json.dumps(EVENT).encode()
     deliver(seaweed, good, good, good)
 
@@ -121,7 +121,7 @@ def test_a_partition_is_reloaded_by_hand_by_its_key_or_by_the_forms_value(airflo
     assert rows(lake) == 3
 
 
-def test_a_reload_without_a_partition_fails_and_says_what_to_give(airflow):
+def test_reload_without_a_partition_fails_with_an_example(airflow):
     run_id = started(airflow, "vpc_dns_partition")
 
     assert ended(airflow, "vpc_dns_partition", run_id) == "failed"
@@ -129,7 +129,7 @@ def test_a_reload_without_a_partition_fails_and_says_what_to_give(airflow):
     assert "this run names no partition: start it with one partition key" in said
 
 
-def test_airflows_own_backfill_runs_the_hours_asked_for_and_no_others(airflow):
+def test_airflow_backfill_runs_only_the_requested_hours(airflow):
     hours = ["2022-10-07T05:00:00+00:00", "2022-10-07T06:00:00+00:00"]
     window = ["--from-date", hours[0], "--to-date", hours[1], "--max-active-runs", "1"]
 

@@ -51,7 +51,7 @@ def test_the_port_of_last_time_is_taken_again():
     assert choose_port(None, port, own=False) == port
 
 
-def test_a_background_process_is_found_again_and_stopped_with_its_children(tmp_path):
+def test_background_process_is_found_again_and_stopped_with_children(tmp_path):
     # The child leaves the process group and does not hear the signal, as a task of Airflow may.
     forks = (
         "import os, signal, time\n"
@@ -81,7 +81,7 @@ def test_a_process_that_died_does_not_count_as_running(tmp_path):
     assert sleeper.log_end() == f"The end of {tmp_path / 'log'}:\nso long"
 
 
-def test_the_configuration_is_valid_and_its_look_back_reaches_the_sample(stack):
+def test_configuration_is_valid_and_its_lookback_reaches_the_sample(stack):
     assert [day.isoformat() for day in stack.sample.days] == ["2026-01-14", "2026-01-15"]
     stack.write_config()
 
@@ -107,14 +107,14 @@ def test_the_sample_that_is_there_is_used_again(stack):
         pytest.param({}, NOW + timedelta(days=44), "too old", id="another month"),
     ],
 )
-def test_a_sample_that_cannot_be_used_is_told_with_what_to_do(stack, options, now, problem):
+def test_unusable_sample_is_reported_with_the_next_step(stack, options, now, problem):
     assert stack.sample
 
     with pytest.raises(DemoError, match=f"{problem}.*make demo-down"):
         assert Stack(Options(stack.folder, **options), now=now).sample
 
 
-def test_airflow_listens_on_the_loopback_address_alone_and_knows_its_own_port(stack):
+def test_airflow_listens_only_on_loopback_and_its_own_port(stack):
     settings = stack.airflow.settings()
 
     assert settings["AIRFLOW__API__HOST"] == "127.0.0.1"

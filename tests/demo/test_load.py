@@ -15,7 +15,7 @@ THE_DAY_AFTER = datetime(2026, 1, 16, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("log", [DNS, FLOW])
-def test_each_run_puts_every_object_and_record_where_it_must_be(log, s3, bucket, tmp_path):
+def test_each_run_puts_every_object_and_record_in_place(log, s3, bucket, tmp_path):
     sample = Sample(seed=7, days=(date(2026, 1, 14), date(2026, 1, 15)), scale=0.05)
     pipeline = make_pipeline(tmp_path, bucket, s3, clock=lambda: THE_DAY_AFTER, batch_objects=10)
 

@@ -32,7 +32,7 @@ def demo(tmp_path, request) -> Iterator[Stack]:
     demo.seaweed.stop()
 
 
-def test_monitors_find_what_goes_wrong_in_the_offices_and_nothing_else(demo):
+def test_monitors_find_only_the_faults_of_the_offices(demo):
     pipeline = loaded(demo, DNS)
 
     assert found(pipeline, demo.now) == found(pipeline, demo.now + FRESH / 2) == demo.offices.findings("offices").keys()
@@ -44,7 +44,7 @@ def test_monitors_find_what_goes_wrong_in_the_offices_and_nothing_else(demo):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("demo", [0, 23], ids=["after midnight", "before midnight"], indirect=True)
-def test_the_big_sample_beside_them_adds_its_drift_and_no_other_finding(demo):
+def test_big_sample_adds_only_its_drift_to_the_findings(demo):
     for late in (False, True):
         demo.write_sample(late=late, progress=lambda done, total: None)
     pipeline = loaded(demo, DNS, FLOW)

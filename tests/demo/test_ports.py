@@ -10,7 +10,7 @@ import sys
 from demo.ports import free_port, is_free, listens
 
 
-def test_a_process_is_known_by_the_port_that_it_listens_on() -> None:
+def test_process_is_identified_by_its_listening_port() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))

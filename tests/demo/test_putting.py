@@ -52,7 +52,7 @@ def test_every_file_gets_a_key_of_its_layout(name, data, log_type):
     assert placed.day == (date(2026, 1, 14) if "123456789012" in name else NOW.date())
 
 
-def test_a_file_of_the_user_changes_no_count_of_the_sample(s3, bucket, tmp_path):
+def test_file_of_the_user_changes_no_count_of_the_sample(s3, bucket, tmp_path):
     sample = Sample(seed=7, days=(date(2026, 1, 14), date(2026, 1, 15)), scale=0.02)
     truth = sample.write(s3, bucket)
     _, key = key_for("mine.json", event(), now=NOW)

@@ -19,7 +19,7 @@ from demo.seaweed import READER, Seaweed, SeaweedError
 from demo.seaweed_ports import free_base, ports_from
 
 
-def test_is_found_again_by_another_instance_and_keeps_its_data_over_a_restart(tmp_path: Path) -> None:
+def test_server_is_found_again_and_keeps_its_data(tmp_path: Path) -> None:
     first = Seaweed(tmp_path)
     with first:
         first.client().put_object(Bucket="logs", Key="a", Body=b"kept")
@@ -38,7 +38,7 @@ def test_names_the_port_that_is_taken(tmp_path: Path, seaweed: Seaweed) -> None:
         Seaweed(tmp_path, port=seaweed.port).start()
 
 
-def test_another_port_is_chosen_when_the_first_is_taken_before_it_is_bound(tmp_path: Path) -> None:
+def test_another_port_is_chosen_when_the_first_is_lost(tmp_path: Path) -> None:
     taken = free_base()
     ports = iter([taken, free_base()])
     with _listening(taken), Seaweed(tmp_path, choose_port=lambda: next(ports)) as server:
@@ -46,7 +46,7 @@ def test_another_port_is_chosen_when_the_first_is_taken_before_it_is_bound(tmp_p
         assert server.port != taken
 
 
-def test_a_server_that_shares_a_port_for_grpc_is_not_used(tmp_path: Path) -> None:
+def test_server_that_shares_a_grpc_port_is_not_used(tmp_path: Path) -> None:
     taken = free_base()
     ports = iter([taken, free_base()])
     with (
@@ -56,7 +56,7 @@ def test_a_server_that_shares_a_port_for_grpc_is_not_used(tmp_path: Path) -> Non
         assert server.port != taken
 
 
-def test_a_server_that_runs_is_undisturbed_by_one_that_chose_its_ports(tmp_path: Path) -> None:
+def test_running_server_is_undisturbed_by_one_choosing_its_ports(tmp_path: Path) -> None:
     with Seaweed(tmp_path / "first", table_bucket="lake") as first:
         sockets = _sockets(first)
         assert len(sockets) >= 4
@@ -69,7 +69,7 @@ def test_a_server_that_runs_is_undisturbed_by_one_that_chose_its_ports(tmp_path:
     assert _sockets(first) == {}
 
 
-def test_two_servers_that_start_at_one_port_at_once_both_run(tmp_path: Path) -> None:
+def test_two_servers_started_at_one_port_both_run(tmp_path: Path) -> None:
     base = free_base()
     servers = [Seaweed(tmp_path / name, choose_port=_first_then_free(base), table_bucket="lake") for name in "ab"]
     try:
@@ -85,7 +85,7 @@ def test_two_servers_that_start_at_one_port_at_once_both_run(tmp_path: Path) -> 
             server.stop()
 
 
-def test_a_server_that_does_not_start_shows_the_end_of_its_log(tmp_path: Path) -> None:
+def test_server_that_does_not_start_shows_its_log(tmp_path: Path) -> None:
     with (
         _listening(taken := free_base()),
         pytest.raises(SeaweedError, match=rf"ended by itself. The end of {tmp_path}/weed.log:(?s:.*)not available"),

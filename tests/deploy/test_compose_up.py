@@ -219,7 +219,7 @@ def test_a_partition_is_loaded_by_a_run_of_airflow(stack: Stack, seaweed: Seawee
         assert '"rows":3' in stack.execute("scheduler", *query).replace(" ", "")
 
 
-def test_a_backup_of_the_ledger_is_restored_by_the_documented_commands(stack: Stack):
+def test_ledger_backup_is_restored_by_the_documented_commands(stack: Stack):
     stack.wait_until_healthy("postgres")
     stack.execute("scheduler", "vpclogs", "status")  # makes the ledger's tables
     psql = ["psql", "--username=postgres", "--dbname=ledger", "--tuples-only", "--no-align"]

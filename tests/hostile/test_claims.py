@@ -38,7 +38,7 @@ def ports(pipeline: Pipeline) -> set[str]:
 
 
 @pytest.mark.parametrize("named", [OTHER, OWNER], ids=["its own account", "the owner's account"])
-def test_a_claim_on_a_vpc_does_not_hide_its_owners_logs(named, s3, bucket, tmp_path):
+def test_claim_on_a_vpc_does_not_hide_its_owners_logs(named, s3, bucket, tmp_path):
     pipeline = make_pipeline(tmp_path, bucket, s3)
     narrow(pipeline, "us-west-2")
     put_record(s3, bucket, "2100", folder=OTHER, account=named, region=EVIL)

@@ -73,7 +73,7 @@ def find(deployment: Deployment, *messages: str) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_title_is_one_bounded_line_and_text_has_no_forged_line(name, tmp_path):
+def test_title_is_one_line_and_text_has_none_forged(name, tmp_path):
     deployment = Deployment(tmp_path)
     find(deployment, HOSTILE[name])
     (message,) = messages_of(AlertChanges(new=tuple(deployment.ledger.alerts.all())))
@@ -142,7 +142,7 @@ def test_names_mention_nobody_and_are_no_links(channel, forbidden, kwargs, tmp_p
     assert not [mark for mark in forbidden if mark in Channel.sent[0].text]
 
 
-def test_message_that_cannot_be_sent_is_recorded_and_the_next_is_sent(tmp_path):
+def test_unsendable_message_is_recorded_and_the_next_is_sent(tmp_path):
     notify = Notify(notifier="channels_of_the_test.Channel", each=True, name="chat")
     deployment = Deployment(tmp_path, notify)
     find(deployment, "fine", "poison", "good")

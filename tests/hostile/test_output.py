@@ -170,7 +170,7 @@ def test_every_command_is_among_the_cases() -> None:
     }
 
 
-def test_no_command_prints_a_raw_control_character_or_a_forged_line(written: list[Written]) -> None:
+def test_no_command_prints_control_characters_or_forged_lines(written: list[Written]) -> None:
     for one in written:
         for text in (one.stdout, one.stderr):
             for line in text.split("\n"):
@@ -190,7 +190,7 @@ def test_no_command_fails_unforeseen(written: list[Written]) -> None:
     [["query", "select * from vpc_dns"], ["load", *DNS, *DAYS], ["status", "--partition", KEY], ["drift", "--columns"]],
     ids=lambda arguments: arguments[0],
 )
-def test_a_terminal_gets_no_sequences_but_those_of_tables_and_bars(
+def test_terminal_gets_only_sequences_of_tables_and_bars(
     hostile: Deployment, written: list[Written], arguments: list[str]
 ) -> None:
     screen = on_terminal(hostile, arguments)

@@ -278,7 +278,7 @@ def test_the_engine_without_the_judge_writes_and_sends_nothing(loaded, tmp_path,
     assert not [canary for canary in CANARIES.values() if canary in shown]
 
 
-def test_no_secret_of_the_environment_is_in_a_result_error_or_alert(loaded, tmp_path, monkeypatch):
+def test_no_secret_is_in_a_result_error_or_alert(loaded, tmp_path, monkeypatch):
     for name, canary in CANARIES.items():
         monkeypatch.setenv(name, canary)
     shown = []
@@ -333,7 +333,7 @@ def test_a_query_that_takes_too_much_names_its_limit(loaded, sql, limits, settin
         select(sql, loaded, **limits)
 
 
-def test_a_check_that_hangs_or_eats_memory_or_writes_costs_only_itself(loaded, tmp_path):
+def test_check_that_misbehaves_costs_only_itself(loaded, tmp_path):
     header = "-- severity: warning\n-- message: found\n"
     checks = {
         "aa_logs": "select * from enable_logging(storage = 'file')",

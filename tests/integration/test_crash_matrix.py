@@ -159,7 +159,7 @@ MOMENTS = (
 
 
 @pytest.mark.timeout(600)
-def test_runs_killed_between_any_two_steps_are_finished_by_the_next(world, deploy, forker, tmp_path):
+def test_killed_runs_are_finished_by_the_next(world, deploy, forker, tmp_path):
     points = kill_points(deploy(world.bucket, limits=LIMITS), forker, tmp_path / "points")
     for pair in MOMENTS:
         survive(deploy(world.bucket, limits=LIMITS), forker, world, [{"die_at": moment(points, *one)} for one in pair])

@@ -48,7 +48,7 @@ def at(day: date, hour: int = 0, **more: int) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=hour, **more)
 
 
-def test_a_run_until_midnight_lists_the_day_that_ends_and_not_the_one_that_begins(deployment, put):
+def test_run_until_midnight_lists_only_the_ending_day(deployment, put):
     tomorrow = DAY + timedelta(days=1)
     put("2355", 1)
     put("0000", 2, day=tomorrow)
@@ -60,7 +60,7 @@ def test_a_run_until_midnight_lists_the_day_that_ends_and_not_the_one_that_begin
     assert deployment.ports() == [1, 2]
 
 
-def test_a_record_after_midnight_stays_in_the_day_of_its_object(deployment, put):
+def test_record_after_midnight_stays_in_its_objects_day(deployment, put):
     put("2355", 1, event_day=DAY + timedelta(days=1))
 
     deployment.run(until=at(DAY, 25))
@@ -88,7 +88,7 @@ def test_the_days_of_the_calendar_are_counted_right(day, until, deployment, put)
 
 
 @pytest.mark.parametrize("hour", [0, 23])
-def test_an_object_delivered_47_hours_late_is_loaded_by_the_next_hour(hour, deployment, put):
+def test_object_delivered_47_hours_late_is_loaded_next_hour(hour, deployment, put):
     deployment.run(until=at(DAY, hour + 46))
     put(f"{hour:02}10", 1)
 
@@ -97,9 +97,7 @@ def test_an_object_delivered_47_hours_late_is_loaded_by_the_next_hour(hour, depl
     assert deployment.ports() == [1]
 
 
-def test_an_object_later_than_the_look_back_is_not_seen_by_hours_but_by_a_reload_and_by_a_load_of_its_day(
-    deployment, put
-):
+def test_object_later_than_the_lookback_is_loaded_by_a_reload(deployment, put):
     put("0005", 1)
     deployment.run()
     deployment.run(until=at(DAY + timedelta(days=3), 1))
@@ -120,7 +118,7 @@ def test_an_object_later_than_the_look_back_is_not_seen_by_hours_but_by_a_reload
     assert deployment.ports() == [1, 2, 3]
 
 
-def test_an_object_rewritten_with_other_content_is_there_once_and_as_it_is_now(deployment, put):
+def test_rewritten_object_is_loaded_once_with_its_new_content(deployment, put):
     put("0005", 1, 2)
     put("0010", 9)
     deployment.run()
@@ -137,7 +135,7 @@ def test_an_object_rewritten_with_other_content_is_there_once_and_as_it_is_now(d
     assert certificate(deployment).listed == 2
 
 
-def test_an_object_rewritten_while_a_slow_run_holds_its_old_content_stays_new(deployment, put):
+def test_object_rewritten_during_a_slow_run_stays_new(deployment, put):
     put("0005", 1)
     slow = deployment.pipeline()
     for batch in slow.plan("vpc_dns", run_key="slow"):
@@ -167,7 +165,7 @@ def test_an_object_deleted_before_it_was_loaded_is_gone(deployment, put, remove)
     assert (certificate(deployment).complete, certificate(deployment).gone) == (True, 1)
 
 
-def test_the_rows_of_an_object_deleted_after_it_was_loaded_stay_through_runs_and_reloads(deployment, put, remove):
+def test_rows_of_a_deleted_object_stay_through_reloads(deployment, put, remove):
     put("0005", 1)
     put("0010", 2)
     deployment.run()
@@ -184,7 +182,7 @@ def test_the_rows_of_an_object_deleted_after_it_was_loaded_stay_through_runs_and
     assert deployment.ports() == [1, 2]
 
 
-def test_the_rows_of_an_object_deleted_or_rewritten_during_a_reload_stay(deployment, put, remove):
+def test_rows_of_an_object_changed_during_a_reload_stay(deployment, put, remove):
     for name, port in (("0005", 1), ("0010", 2), ("0015", 3)):
         put(name, port)
     deployment.run()
@@ -204,7 +202,7 @@ def test_the_rows_of_an_object_deleted_or_rewritten_during_a_reload_stay(deploym
     assert certificate(deployment).complete
 
 
-def test_an_object_that_no_run_could_place_is_placed_when_its_vpc_can_be_read(deployment, put, s3, bucket):
+def test_object_is_placed_once_its_vpc_can_be_read(deployment, put, s3, bucket):
     """A VPC's region is learned from a record of it. Until then its objects are in the region `unknown`."""
     s3.put_object(Bucket=bucket, Key=dns_key("0005"), Body=b"")
 

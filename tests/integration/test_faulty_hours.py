@@ -80,7 +80,7 @@ def test_passing_trouble_is_got_over_within_the_hour(trouble, deployment, proxy)
 
 
 @pytest.mark.parametrize(("outage", "said"), OUTAGE.values(), ids=OUTAGE)
-def test_an_outage_of_one_account_fails_it_by_name_and_the_next_hour_mends_it(outage, said, deployment, proxy):
+def test_outage_of_one_account_is_repaired_by_the_next_hour(outage, said, deployment, proxy):
     outage(proxy)
 
     with pytest.raises(PartitionsFailed, match=POOR) as failed:
@@ -95,7 +95,7 @@ def test_an_outage_of_one_account_fails_it_by_name_and_the_next_hour_mends_it(ou
     assert {s.state for s in deployment.pipeline().ledger.partitions.status("vpc_dns")} == {"published"}
 
 
-def test_a_wrong_etag_is_a_change_which_the_next_hour_loads(deployment, proxy):
+def test_wrong_etag_is_a_change_for_the_next_hour(deployment, proxy):
     """As of a server that ignores If-Match: what came may be of another version, so nothing of it counts."""
     proxy.other_etag(GET_POOR)
 

@@ -59,7 +59,7 @@ def make(deploy: Callable[..., Deployment], bucket: str, s3: Any) -> Callable[[]
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("everywhere", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_a_replay_killed_at_a_step_moves_each_record_once_when_repeated(everywhere, make, forker, tmp_path):
+def test_killed_replay_moves_each_record_once_when_repeated(everywhere, make, forker, tmp_path):
     points = steps(make()[0], forker, tmp_path / "points", replay=True)
     between_the_tables = points.index("after commit_table") + 1
     chosen = range(1, len(points) + 1) if everywhere else [between_the_tables]
@@ -110,7 +110,7 @@ def reconciled(deployment: Deployment) -> Any:
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("everywhere", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_a_reconciliation_killed_at_a_step_finds_the_same_when_repeated(everywhere, old, forker, tmp_path):
+def test_killed_reconciliation_finds_the_same_when_repeated(everywhere, old, forker, tmp_path):
     numbers = itertools.count()
 
     def copied() -> Deployment:

@@ -124,7 +124,7 @@ def test_runs_without_a_pause_list_the_look_back_only(clock, put, s3, bucket, tm
     assert named(pipeline) == []
 
 
-def test_the_end_of_an_hour_may_be_in_any_zone_and_class(clock, put, s3, bucket, tmp_path):
+def test_end_of_an_hour_may_have_any_zone(clock, put, s3, bucket, tmp_path):
     """Airflow hands over its own."""
     pipeline = make_pipeline(tmp_path, bucket, s3, clock=clock)
     put(EVENING.date())
@@ -173,7 +173,7 @@ def test_days_on_which_an_account_was_denied_are_listed_later(
     assert named(pipeline) == []
 
 
-def test_a_load_of_single_days_does_not_make_runs_fill_the_days_between(clock, put, s3, bucket, tmp_path):
+def test_load_of_single_days_does_not_fill_days_between(clock, put, s3, bucket, tmp_path):
     pipeline = make_pipeline(tmp_path, bucket, s3, clock=clock)
     old = [date(2021, 1, 1)]
     finish(pipeline, "load", pipeline.plan_days("vpc_dns", run_key="load", days=old))
@@ -202,7 +202,7 @@ def test_days_since_a_start_day_that_nobody_listed_are_named(clock, s3, bucket, 
     assert ["2022-09-21 to 2022-10-04" in one for one in named(pipeline)] == [True]
 
 
-def test_a_ledger_of_an_earlier_version_goes_on_from_its_last_listing(put, seaweed, tmp_path):
+def test_ledger_of_an_earlier_version_continues_from_its_last_listing(put, seaweed, tmp_path):
     make = unpack(tmp_path, seaweed)
     later = EVENING + 14 * DAY
     put(*days_from(EVENING.date() + DAY, 14), account=OTHER, bucket=LOGS)

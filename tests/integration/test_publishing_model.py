@@ -280,7 +280,7 @@ class Publishing(RuleBasedStateMachine):
     [pytest.param(6, 10, id="a few"), pytest.param(150, 30, id="many", marks=pytest.mark.slow)],
 )
 @pytest.mark.timeout(3600)
-def test_any_order_of_deliveries_runs_crashes_and_overlaps_leaves_what_s3_had_once(
+def test_any_order_of_events_loads_each_object_once(
     examples: int, steps: int, tmp_path: Path, empty_ledger: Path
 ) -> None:
     Publishing.folder, Publishing.ledger_file, Publishing.numbers = tmp_path, empty_ledger, itertools.count()

@@ -80,7 +80,7 @@ def test_the_fixture_holds_rows_under_wrong_regions(make):
     assert visible(make()) == BEFORE
 
 
-def test_an_hourly_run_moves_what_s3_still_has_within_the_look_back(make):
+def test_hourly_run_moves_misplaced_rows_within_the_lookback(make):
     pipeline = make(EVENING + timedelta(days=2))
 
     done = run_hour(pipeline, "hour 3")
@@ -111,7 +111,7 @@ def test_a_reload_of_either_partition_repairs_it(region, make):
     assert_sound(pipeline, *accounts, SOUND)
 
 
-def test_reconciliation_certifies_no_partition_whose_rows_are_elsewhere_until_reloads_have_moved_them(make):
+def test_misplaced_partition_is_certified_only_after_its_reload(make):
     pipeline = make(EVENING + timedelta(days=60))  # long after any look-back
 
     found = reconcile(pipeline, LogType.VPC_DNS, run_key="reconcile")

@@ -93,7 +93,7 @@ def test_a_run_done_twice_leaves_what_it_left_once(make):
         assert (len(table), len(quarantine)) == (4, 2)
 
 
-def test_a_stage_that_ends_after_the_audit_is_audited_before_it_is_published(make):
+def test_late_stage_is_audited_before_it_is_published(make):
     """A task that was believed dead may end late; what it staged was not what the audit saw."""
     deployment = make()
     pipeline = deployment.pipeline()
@@ -108,7 +108,7 @@ def test_a_stage_that_ends_after_the_audit_is_audited_before_it_is_published(mak
     assert [key for key, _ in gave.failed] == [partition_key(FAILED)]
 
 
-def test_a_publish_that_crashed_before_it_told_which_partitions_failed_tells_it_when_repeated(make, monkeypatch):
+def test_repeated_publish_reports_partitions_that_failed_before_the_crash(make, monkeypatch):
     deployment = make()
     pipeline = deployment.pipeline()
     for batch in pipeline.plan("vpc_dns", run_key="run"):

@@ -18,7 +18,7 @@ print(json.dumps({"plugins": plugins, "errors": plugins_manager.get_import_error
 """
 
 
-def test_only_the_plugin_itself_is_loaded_and_nothing_leaks_into_the_modules(repository):
+def test_only_the_plugin_is_loaded_and_no_module_leaks(repository):
     command = [sys.executable, "-c", LOAD, str(repository / "plugins")]
 
     run = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -57,7 +57,7 @@ def test_further_lines_of_foreign_text_are_indented() -> None:
     ]
 
 
-def test_a_line_break_in_an_error_is_escaped_and_its_own_lines_stay() -> None:
+def test_line_break_in_an_error_is_escaped() -> None:
     assert str(VpcLogsError("first", FORGED)) == "first\n\\x1b[2J\\u202e\\nvpclogs: published 5 partitions"
     assert str(PartitionsFailed([("key", FORGED), ("other", "why")])).split("\n") == [
         "not published (2):",

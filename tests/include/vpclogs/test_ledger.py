@@ -30,7 +30,7 @@ def test_the_migrations_make_the_tables_that_the_code_uses(ledger, tmp_path):
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_the_newest_migration_is_the_one_that_the_ledger_looks_for(ledger, tmp_path):
+def test_ledger_expects_the_newest_migration(ledger, tmp_path):
     with create_engine(f"sqlite:///{tmp_path}/ledger.db").connect() as connection:
         assert MigrationContext.configure(connection).get_current_revision() == HEAD
 

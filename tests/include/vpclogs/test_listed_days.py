@@ -91,7 +91,7 @@ def test_an_older_listing_changes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("database", ["SQLite", "PostgreSQL"])
-def test_an_upgrade_takes_the_days_up_to_the_last_listing_for_listed(database, tmp_path, request):
+def test_upgrade_counts_days_up_to_the_last_listing_as_listed(database, tmp_path, request):
     if database == "SQLite":
         url = f"sqlite:///{tmp_path}/ledger.db"
     else:

@@ -153,7 +153,7 @@ def test_the_documented_example_loads_byte_for_byte_with_its_indicators(make_pip
     assert row["p_log_type"] == "AWS.VPCDns"
 
 
-def test_an_account_that_is_denied_fails_by_name_and_the_others_load(make_pipeline, bucket, s3, seaweed: Seaweed):
+def test_denied_account_fails_by_name_and_others_load(make_pipeline, bucket, s3, seaweed: Seaweed):
     for account in ("111111111111", "222222222222"):
         put_lines(s3, bucket, dns_key("2140", account=account), [event(account_id=account)])
     seaweed.deny(bucket, "AWSLogs/111111111111/")
@@ -168,7 +168,7 @@ def test_an_account_that_is_denied_fails_by_name_and_the_others_load(make_pipeli
     assert count(pipeline, "vpc_dns") == 2
 
 
-def test_an_object_that_may_be_listed_but_not_read_fails_its_partition_only(make_pipeline, bucket, s3, seaweed):
+def test_unreadable_object_fails_only_its_partition(make_pipeline, bucket, s3, seaweed):
     for account in ("111111111111", "222222222222"):
         put_lines(s3, bucket, dns_key("2140", account=account), [event(account_id=account)])
     run_first = make_pipeline()
@@ -225,7 +225,7 @@ def test_an_object_rewritten_after_loading_replaces_its_rows(make_pipeline, buck
     assert len(quarantine(pipeline)) == 1
 
 
-def test_a_line_of_50_megabytes_is_refused_and_its_neighbours_load(make_pipeline, bucket, s3):
+def test_line_of_50_megabytes_is_refused_and_neighbors_load(make_pipeline, bucket, s3):
     put_lines(s3, bucket, dns_key("2140"), [event(), Random(1).randbytes(25 << 20).hex().encode(), event()])
     pipeline = make_pipeline()
 
@@ -254,7 +254,7 @@ def reload(pipeline: Pipeline, key: str, run_key: str) -> RunCounts:
     return pipeline.run(pipeline.plan_partition("vpc_dns", key, run_key=run_key), run_key)
 
 
-def test_an_object_deleted_before_it_was_loaded_is_gone_not_pending(make_pipeline, bucket, s3):
+def test_object_deleted_before_its_load_is_gone_not_pending(make_pipeline, bucket, s3):
     put_lines(s3, bucket, dns_key("2140"), [event()])
     pipeline = make_pipeline()
     pipeline.plan("vpc_dns", run_key="a run that never went on")
@@ -266,7 +266,7 @@ def test_an_object_deleted_before_it_was_loaded_is_gone_not_pending(make_pipelin
     assert (status.certificate.gone, status.certificate.pending) == (1, 0)
 
 
-def test_a_reload_of_a_partition_that_nobody_knows_says_what_to_check(make_pipeline):
+def test_reload_of_an_unknown_partition_names_the_causes(make_pipeline):
     with pytest.raises(VpcLogsError, match="S3 has no object of this partition"):
         reload(make_pipeline(), "123456789012|us-west-2|2022-10-07", "reload")
 

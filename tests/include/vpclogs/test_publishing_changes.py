@@ -82,7 +82,7 @@ def deployment(tmp_path: Path) -> Deployment:
 
 
 @pytest.mark.parametrize("mode", list(Mode)[:2])
-def test_an_object_that_vanished_before_it_was_read_leaves_the_rows_of_its_earlier_version(mode, deployment):
+def test_vanished_object_keeps_the_rows_of_its_earlier_version(mode, deployment):
     old, other = make_object("a", etag="old"), make_object("b")
     deployment.run([old, other], "first")
     new = make_object("a", etag="new", at=LATER)
@@ -117,7 +117,7 @@ def test_rows_that_a_reload_keeps_keep_their_foreign_columns(deployment, table):
 
 
 @pytest.mark.parametrize("mode", list(Mode)[:2])
-def test_a_slow_run_with_an_older_version_does_not_bring_it_back(mode, deployment):
+def test_slow_run_does_not_bring_back_an_older_version(mode, deployment):
     old, new, other = make_object("a", etag="old"), make_object("a", etag="new", at=LATER), make_object("b")
     slow = deployment.stage([old, other], "slow", mode=mode)
     deployment.run([new], "fast")
@@ -128,7 +128,7 @@ def test_a_slow_run_with_an_older_version_does_not_bring_it_back(mode, deploymen
     assert deployment.ledger.objects.new([new, other]) == []
 
 
-def test_an_object_rewritten_back_to_its_first_content_is_loaded_again(deployment):
+def test_object_rewritten_to_its_first_content_is_loaded_again(deployment):
     first, second = make_object("a"), make_object("a", etag="e2", at=LATER)
     again = make_object("a", at=LATEST)
     for run_key, item in enumerate([first, second, again, again]):
@@ -139,7 +139,7 @@ def test_an_object_rewritten_back_to_its_first_content_is_loaded_again(deploymen
     assert (deployment.state(first), deployment.state(second)) == ("loaded", "replaced")
 
 
-def test_two_versions_of_an_object_published_at_once_leave_the_newer(deployment, monkeypatch):
+def test_two_versions_published_at_once_leave_the_newer(deployment, monkeypatch):
     """The second publish comes to its end between the first one's plan and its claim."""
     old, new = make_object("a", etag="old"), make_object("a", etag="new", at=LATER)
     newer = deployment.stage([new], "newer")
@@ -151,7 +151,7 @@ def test_two_versions_of_an_object_published_at_once_leave_the_newer(deployment,
     assert deployment.holds([new])
 
 
-def test_a_version_published_between_plan_and_claim_is_replaced_by_a_newer_one(deployment, monkeypatch):
+def test_version_published_before_the_claim_is_replaced_by_a_newer(deployment, monkeypatch):
     old, new = make_object("a", etag="old"), make_object("a", etag="new", at=LATER)
     older, newer = deployment.stage([old], "older"), deployment.stage([new], "newer")
     before_claim(deployment, monkeypatch, lambda: deployment.publish(*older))
@@ -183,7 +183,7 @@ def test_versions_that_were_never_loaded_do_not_wait_for_ever(deployment):
     assert status.certificate.listed == 1
 
 
-def test_objects_are_published_to_the_region_that_was_learned_after_they_were_first_listed(deployment):
+def test_objects_are_published_to_a_region_learned_later(deployment):
     """The rows of objects that could not be read say region unknown; the next listing knows better."""
     nowhere = Partition.parse("123456789012|unknown|2022-10-07", "vpc_dns")
     deployment.stage([], "first", unread=[make_object(name, partition=nowhere) for name in "ab"])
@@ -216,7 +216,7 @@ def outcomes(objects: Sequence[LogObject]) -> list:
     return [ObjectOutcome(item.identity, item.partition.key, "loaded") for item in objects]
 
 
-def test_partitions_that_pass_when_the_run_is_repeated_are_published_then(deployment):
+def test_partitions_that_pass_on_repetition_are_published(deployment):
     mine, other = make_object("a"), make_object("z", partition=ELSEWHERE)
     manifest, staged = deployment.stage([mine, other], "run")
     deployment.publish(manifest, staged, [PARTITION.key])
@@ -229,7 +229,7 @@ def test_partitions_that_pass_when_the_run_is_repeated_are_published_then(deploy
 
 
 @pytest.mark.parametrize("mode", list(Mode)[:2])
-def test_one_manifest_published_by_two_tasks_at_once_is_published_once(mode, deployment, monkeypatch):
+def test_manifest_published_by_two_tasks_is_published_once(mode, deployment, monkeypatch):
     staged = deployment.stage([make_object("a")], "run", mode=mode)
     before_claim(deployment, monkeypatch, lambda: deployment.publish(*staged))
 
@@ -240,7 +240,7 @@ def test_one_manifest_published_by_two_tasks_at_once_is_published_once(mode, dep
     assert len(commits) == 1
 
 
-def test_a_crashed_run_whose_files_are_broken_publishes_when_it_has_staged_again(deployment, monkeypatch):
+def test_crashed_run_with_broken_files_publishes_after_staging_again(deployment, monkeypatch):
     objects = [make_object("a")]
     manifest, staged = deployment.stage(objects, "run")
     with monkeypatch.context() as patch:
@@ -254,7 +254,7 @@ def test_a_crashed_run_whose_files_are_broken_publishes_when_it_has_staged_again
     assert deployment.holds(objects)
 
 
-def test_a_publish_whose_snapshot_was_expired_before_it_was_settled_is_not_repeated(deployment, monkeypatch):
+def test_publish_with_an_expired_snapshot_is_not_repeated(deployment, monkeypatch):
     deployment.run([make_object("first")], "first")
     crashed = deployment.stage([make_object("a")], "crashed")
     with monkeypatch.context() as patch:
@@ -274,7 +274,7 @@ def test_a_publish_whose_snapshot_was_expired_before_it_was_settled_is_not_repea
     assert deployment.holds([make_object("first"), make_object("a")])
 
 
-def test_a_commit_whose_answer_was_lost_is_looked_for_and_not_repeated(deployment, monkeypatch):
+def test_commit_whose_answer_was_lost_is_found_and_not_repeated(deployment, monkeypatch):
     from pyiceberg.catalog.sql import SqlCatalog
     from pyiceberg.exceptions import CommitStateUnknownException
 

@@ -102,7 +102,7 @@ def test_what_a_connection_sets_itself_wins(connection):
     assert (config.read_timeout, config.s3, config.connect_timeout) == (5, {"addressing_style": "path"}, 10)
 
 
-def test_a_source_may_name_another_endpoint_and_region_than_its_connection(connection, seaweed):
+def test_source_may_override_endpoint_and_region_of_its_connection(connection, seaweed):
     connection(endpoint_url="http://127.0.0.1:1", region_name="us-east-1")
 
     client = client_for(source(connection="logs", endpoint_url=seaweed.endpoint, region="eu-west-1"))
@@ -110,7 +110,7 @@ def test_a_source_may_name_another_endpoint_and_region_than_its_connection(conne
     assert (client.meta.endpoint_url, client.meta.region_name) == (seaweed.endpoint, "eu-west-1")
 
 
-def test_a_missing_connection_is_refused_and_not_replaced_by_what_the_worker_has(monkeypatch):
+def test_missing_connection_is_refused_not_replaced_by_worker_credentials(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "whoever")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "runs-airflow")
 
@@ -142,7 +142,7 @@ def test_a_role_is_assumed_with_its_external_id(bucket, s3, seaweed):
 
 @pytest.mark.usefixtures("sts")
 @pytest.mark.parametrize("external_id", [None, "wrong"])
-def test_a_refused_role_is_said_in_a_sentence_and_is_not_worth_a_retry(external_id):
+def test_refused_role_is_explained_and_not_retried(external_id):
     with pytest.raises(S3RequestError, match=r"STS refuses the role.*external_id") as caught:
         client_for(source(role_arn=ROLE, external_id=external_id))
 

@@ -27,7 +27,7 @@ from vpclogs_airflow.failures import UnforeseenError, retry_only_transient
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_that_a_retry_cannot_mend_fails_at_once_with_its_own_sentence(error):
+def test_permanent_error_fails_at_once_with_its_own_message(error):
     with pytest.raises(AirflowFailException) as caught, retry_only_transient():
         raise error
 

@@ -123,7 +123,7 @@ def test_templates_of_the_configuration_see_the_message(tmp_path):
     ]
 
 
-def test_a_notifier_that_fails_is_named_and_the_others_tell_once(tmp_path):
+def test_failing_notifier_is_named_and_others_send_once(tmp_path):
     bad = Notify(notifier=LETTER, kwargs={"to": "nowhere"}, name="chat")
     missing = Notify(notifier="airflow.providers.pigeon.PigeonNotifier")
     good = Notify(notifier=LETTER, kwargs={"to": "team"}, name="mail")

@@ -125,7 +125,7 @@ def test_a_reader_that_has_seen_enough_is_no_trouble(here: Deployment) -> None:
     assert (running.returncode, complaints) == (0, b"")
 
 
-def test_trouble_outside_is_a_sentence_and_a_stack_trace_if_wanted(here: Deployment) -> None:
+def test_environment_errors_are_sentences_with_optional_stack_traces(here: Deployment) -> None:
     (here.folder / "vpclogs.yaml").open("a").write("ledger: sqlite:////proc/ledger.db\n")
 
     short, long = here.vpclogs("status"), here.vpclogs("status", "--traceback")

@@ -90,9 +90,7 @@ def test_account_region_and_days_narrow_it(fresh: Deployment, truth: Truth) -> N
     assert [line.split()[0] for line in done.stdout.splitlines()[1:]] == [key]
 
 
-def test_what_cannot_be_listed_is_named_and_the_rest_is_loaded(
-    fresh: Deployment, truth: Truth, seaweed: Seaweed
-) -> None:
+def test_failed_listing_is_named_and_the_rest_is_loaded(fresh: Deployment, truth: Truth, seaweed: Seaweed) -> None:
     denied = min(truth.partitions(DNS)).split("|")[0]
     seaweed.deny(fresh.bucket, f"AWSLogs/{denied}/", user=READER)
 

@@ -8,7 +8,7 @@ from tests.include.vpclogs.cli.conftest import Deployment
 from tests.pipelines import dns_key, event, put_lines
 
 
-def test_what_a_monitor_finds_stays_an_alert_with_its_key_and_its_message(deployment: Deployment, s3, bucket):
+def test_finding_of_a_monitor_stays_an_alert(deployment: Deployment, s3, bucket):
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     records = [event(query_timestamp=f"{today}T00:00:00Z", quantum="x")]
     put_lines(s3, bucket, dns_key("0000", day=today.replace("-", "/")), records)

@@ -71,7 +71,7 @@ def test_refused_records_go_to_their_file_with_the_reason(here: Deployment) -> N
     assert "records: 4 = 2 good + 2 refused\n  1 invalid_utf8: The line is not UTF-8." in done.stderr
 
 
-def test_a_file_that_is_refused_whole_is_named_and_the_others_go_on(here: Deployment) -> None:
+def test_file_refused_whole_is_named_and_others_continue(here: Deployment) -> None:
     whole = gzip.compress(SEED_EVENT + b"\n")
     (here.folder / "cut.log.gz").write_bytes(whole[:-9])
     (here.folder / "empty.log.gz").touch()
@@ -137,7 +137,7 @@ def test_an_object_in_s3_is_read_as_its_source_says(deployment: Deployment, s3: 
     assert "none.log.gz: not read, there is no such object" in done.stderr
 
 
-def test_a_bucket_of_no_source_is_read_with_the_default_credentials(deployment: Deployment, seaweed: Seaweed) -> None:
+def test_bucket_of_no_source_is_read_with_default_credentials(deployment: Deployment, seaweed: Seaweed) -> None:
     (deployment.folder / "vpclogs.yaml").unlink()
 
     done = deployment.vpclogs(*PARSE, f"s3://{deployment.bucket}/x.gz", AWS_ENDPOINT_URL_S3=seaweed.endpoint)
@@ -146,7 +146,7 @@ def test_a_bucket_of_no_source_is_read_with_the_default_credentials(deployment: 
     assert "there is no such object" in done.stderr
 
 
-def test_airflow_s_log_stays_out_of_the_records_and_off_the_terminal(
+def test_airflow_logs_reach_neither_the_records_nor_the_terminal(
     deployment: Deployment, s3: Any, seaweed: Seaweed
 ) -> None:
     s3.put_object(Bucket=deployment.bucket, Key="a.log.gz", Body=gzip.compress(SEED_EVENT))
@@ -180,7 +180,7 @@ def provisional(line: int) -> Parsed:
 @pytest.mark.parametrize(
     ("state", "count", "code"), [(ObjectState.LOADED, 2, 0), (ObjectState.REFUSED, 0, 1)], ids=["good", "cut short"]
 )
-def test_a_large_file_s_records_come_out_only_if_it_is_good(state: ObjectState, count: int, code: int) -> None:
+def test_records_of_a_large_file_appear_after_its_end(state: ObjectState, count: int, code: int) -> None:
     rows, rejects = io.BytesIO(), io.BytesIO()
     report = Report(["big.gz"], Output(rows, rejects), limit=None)
 

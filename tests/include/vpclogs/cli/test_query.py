@@ -65,7 +65,7 @@ def test_csv_has_a_header_and_nested_values_as_json(here: Deployment) -> None:
     }
 
 
-def test_a_table_is_aligned_and_keeps_a_row_on_a_line(here: Deployment) -> None:
+def test_table_is_aligned_with_one_row_per_line(here: Deployment) -> None:
     done = here.vpclogs("query", "SELECT 5 AS n, e'a\\n\\x1b[31m[b]' AS t UNION ALL SELECT 10, 'b' ORDER BY n")
 
     assert done.stdout == " n  t\n 5  a\\n\\x1b[31m[b]\n10  b\n"

@@ -44,7 +44,7 @@ def count(deployment: Deployment, table: str) -> int:
     return int(done.stdout.split()[1])
 
 
-def test_rerun_starts_a_run_per_partition_and_tells_how_it_ended(here: Deployment, airflow: FakeAirflow) -> None:
+def test_rerun_starts_a_run_per_partition_and_reports_it(here: Deployment, airflow: FakeAirflow) -> None:
     settings(here, f"airflow: {{url: '{airflow.url}'}}")
     airflow.ends[OTHER] = "failed"
 
@@ -84,7 +84,7 @@ def test_backfill_shows_the_cost_keeps_the_budget_and_asks(delivered: Deployment
     assert (done.returncode, [run["partition_key"] for run in airflow.runs]) == (0, [KEY, OTHER])
 
 
-def test_backfill_in_this_process_loads_and_then_leaves_out_what_is_complete(delivered: Deployment) -> None:
+def test_local_backfill_loads_and_then_skips_complete_partitions(delivered: Deployment) -> None:
     first = delivered.vpclogs("backfill", *DAYS, "--local", "--yes")
     again = delivered.vpclogs("backfill", *DAYS, "--local", "--yes")
 
@@ -93,7 +93,7 @@ def test_backfill_in_this_process_loads_and_then_leaves_out_what_is_complete(del
     assert (count(delivered, "vpc_dns"), count(delivered, "quarantine")) == (4, 2)
 
 
-def test_replay_says_before_what_would_move_and_reloads_what_it_must(delivered: Deployment, s3: Any) -> None:
+def test_replay_previews_its_moves_and_reloads_the_rest(delivered: Deployment, s3: Any) -> None:
     s3.put_object(Bucket=delivered.bucket, Key=dns_key("2110"), Body=b"PK\x03\x04")
     settings(delivered, f"limits: {{max_line_bytes: {len(LONG) - 1}}}")
     delivered.vpclogs("load", *DAYS)

@@ -183,13 +183,13 @@ def test_variables_come_from_the_environment(load: Load) -> None:
     assert settings.ledger == "postgresql://vpclogs:s: [1]@db/ledger"
 
 
-def test_a_variable_that_is_not_set_is_named_with_its_line(complaints: Callable[..., list[str]]) -> None:
+def test_unset_variable_is_named_with_its_line(complaints: Callable[..., list[str]]) -> None:
     assert complaints(SMALLEST + "ledger: postgresql://u:${PASSWORD}@db/x") == [
         "3: ledger: the environment variable PASSWORD is not set"
     ]
 
 
-def test_the_value_of_a_variable_is_in_no_message_and_no_repr(load: Load, complaints: Callable[..., list[str]]) -> None:
+def test_value_of_a_variable_is_in_no_message(load: Load, complaints: Callable[..., list[str]]) -> None:
     assert "hunter2" not in str(complaints(SMALLEST + "ledger: ${PASSWORD}", PASSWORD="hunter2"))
     assert "hunter2" not in repr(load(SMALLEST + "ledger: postgresql://u:${PASSWORD}@db/x", PASSWORD="hunter2"))
 
@@ -345,14 +345,14 @@ def test_a_partition_is_closed_after_its_lookback_at_the_earliest(load: Load) ->
     assert settings.first_open_day("vpc_flow", today) == date(2022, 10, 8)
 
 
-def test_section_of_an_earlier_release_still_works_and_its_new_name_is_logged(load: Load, caplog) -> None:
+def test_old_section_name_works_and_its_new_name_is_logged(load: Load, caplog) -> None:
     settings = load(SMALLEST + "upkeep: {keep_hours: 48}\n")
 
     assert settings.maintenance.keep_hours == 48
     assert caplog.messages[0].endswith("the section upkeep is now called maintenance")
 
 
-def test_old_and_new_name_of_a_section_are_a_repeated_key(complaints) -> None:
+def test_old_and_new_section_name_together_are_refused(complaints) -> None:
     (found,) = complaints(SMALLEST + "upkeep: {keep_hours: 48}\nmaintenance: {keep_hours: 48}\n")
 
     assert "maintenance: this key is here a second time" in found

@@ -37,7 +37,7 @@ def stage(deployment: Deployment, *names: str) -> tuple[Manifest, dict]:
     return manifest, {0: staged}
 
 
-def test_what_was_published_stays_and_what_a_second_stage_replaced_goes(deployment, tmp_path):
+def test_published_files_stay_and_replaced_staged_files_go(deployment, tmp_path):
     superseded = stage_objects(deployment.warehouse, [make_object("a")]).files
     deployment.publish([make_object("a")])
     later(deployment, hours=25)
@@ -59,7 +59,7 @@ def test_young_files_stay_whoever_made_them(deployment, tmp_path):
     assert data_files(tmp_path) == before
 
 
-def test_what_a_run_has_staged_can_be_published_for_a_week_and_not_after(deployment, tmp_path):
+def test_staged_files_can_be_published_for_a_week(deployment, tmp_path):
     deployment.publish([make_object("a")])
     manifest, staged = stage(deployment, "b")
     late, late_staged = stage(deployment, "c")
@@ -77,7 +77,7 @@ def test_what_a_run_has_staged_can_be_published_for_a_week_and_not_after(deploym
     assert not any(Path(file.path.removeprefix("file://")).exists() for file in late_staged[0].files)
 
 
-def test_the_files_of_an_open_publish_stay_however_old_they_are(deployment, monkeypatch):
+def test_files_of_an_open_publish_stay_at_any_age(deployment, monkeypatch):
     deployment.publish([make_object("a")])
     deployment.publish_and_crash([make_object("b")], monkeypatch, after="the first table")
     later(deployment, days=60)

@@ -46,7 +46,7 @@ def contents(deployment: Deployment, table: str) -> pa.Table:
 
 
 @pytest.mark.parametrize("table", ["vpc_dns", QUARANTINE])
-def test_the_files_of_a_closed_partition_become_one_with_the_same_rows(deployment, table):
+def test_files_of_a_closed_partition_become_one(deployment, table):
     deployment.publish_hours(6, days=2)
     before = contents(deployment, table)
 
@@ -57,7 +57,7 @@ def test_the_files_of_a_closed_partition_become_one_with_the_same_rows(deploymen
     assert (len(done.partitions), done.files_before, done.files_after, done.rows) == (2, 6, 2, len(before))
 
 
-def test_the_rows_of_a_file_are_in_the_order_of_time_and_row_id(deployment):
+def test_rows_of_a_file_are_ordered_by_time_and_id(deployment):
     deployment.publish_hours(3)
 
     run(deployment)
@@ -68,7 +68,7 @@ def test_the_rows_of_a_file_are_in_the_order_of_time_and_row_id(deployment):
     assert order.to_pylist() == list(range(9))
 
 
-def test_a_partition_that_is_compacted_is_left_alone_and_an_open_one_too(deployment):
+def test_compacted_and_open_partitions_are_skipped(deployment):
     deployment.publish_hours(3)
     deployment.now = LATER
     run(deployment)
@@ -97,7 +97,7 @@ def test_a_dry_run_names_the_partitions_and_changes_nothing(deployment):
     assert deployment.files() == {partition_of().key: 3}
 
 
-def test_a_big_partition_becomes_files_that_follow_each_other_in_time(tmp_path, monkeypatch):
+def test_big_partition_becomes_files_in_time_order(tmp_path, monkeypatch):
     deployment = Deployment(tmp_path, now=LATER, target_file_bytes=20_000)
     monkeypatch.setattr("vpclogs.warehouse.parquet._ROW_GROUP", 100)
     monkeypatch.setattr(time_order.rows_in_order, "__kwdefaults__", {"at_once": 100})
@@ -139,7 +139,7 @@ def test_a_publish_that_adds_meanwhile_stays(deployment, monkeypatch):
     assert deployment.files() == {partition_of().key: 2}
 
 
-def test_a_reload_meanwhile_wins_and_only_its_partition_is_given_up(deployment, monkeypatch):
+def test_concurrent_reload_wins_and_only_its_partition_is_skipped(deployment, monkeypatch):
     objects = deployment.publish_hours(4, days=2)
     mine = [item for item in objects if item.partition == partition_of()]
     between(monkeypatch, lambda: deployment.publish(mine, run_key="reload", mode=Mode.RELOAD))
@@ -161,7 +161,7 @@ def test_a_rewritten_object_meanwhile_replaces_its_rows_once(deployment, monkeyp
     assert row_ids(deployment.warehouse) == expected_ids([*objects[1:], new], 1, 3)
 
 
-def test_a_compaction_between_a_reloads_claim_and_its_commit_loses_nothing(deployment, monkeypatch):
+def test_compaction_between_claim_and_commit_of_a_reload_loses_nothing(deployment, monkeypatch):
     gone, kept = make_object("gone"), make_object("kept")
     deployment.publish([gone], run_key="1")
     deployment.publish([kept], run_key="2")
@@ -276,7 +276,7 @@ def test_files_without_field_ids_are_written_again_once(deployment, table):
     assert None not in ids_in_files(deployment, table)
 
 
-def test_one_run_renews_a_bounded_number_of_bytes_and_counts_the_rest(deployment):
+def test_each_run_renews_bounded_bytes_and_counts_the_rest(deployment):
     deployment.publish_hours(3, days=3)
     forget_field_ids(deployment.warehouse, "vpc_dns")
 
@@ -297,7 +297,7 @@ def ids_in_files(deployment: Deployment, table: str) -> list[int | None]:
         pytest.param(2000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)], id="2,000"),
     ],
 )
-def test_a_table_of_many_commits_over_30_partitions_has_few_files_and_the_same_rows(tmp_path, commits):
+def test_many_commits_are_compacted_to_few_files_with_same_rows(tmp_path, commits):
     deployment = Deployment(tmp_path, now=LATER + timedelta(days=30))
     objects = deployment.publish_hours(commits, days=30)
     before = len(list(deployment.warehouse.table("vpc_dns").scan().plan_files()))

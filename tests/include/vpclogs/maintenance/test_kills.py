@@ -34,7 +34,7 @@ POINTS = [
 
 
 @pytest.mark.parametrize(("step", "function", "when"), POINTS)
-def test_a_step_that_is_killed_is_ended_by_the_next_one(step, function, when, tmp_path, forker):
+def test_killed_step_is_completed_by_the_next_one(step, function, when, tmp_path, forker):
     maintenance = {"retention_days": {"vpc_dns": KEPT}, "keep_hours": 0, "keep_snapshots": 10, "max_snapshots": 20}
     deployment = Deployment(tmp_path, now=LATER, **maintenance)
     stage_objects(deployment.warehouse, [make_object("never published")])
@@ -61,7 +61,7 @@ def test_a_step_that_is_killed_is_ended_by_the_next_one(step, function, when, tm
         pytest.param(4, 26, id="104 runs", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
     ],
 )
-def test_publishers_that_race_beside_the_upkeep_lose_nothing_and_repeat_nothing(
+def test_publishers_racing_maintenance_lose_and_repeat_nothing(
     processes: int, runs: int, tmp_path: Path, forker: Forker
 ) -> None:
     catalog = {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"file://{tmp_path}/lake"}

@@ -66,7 +66,7 @@ def test_a_closed_day_whose_objects_are_all_loaded_is_complete(deployment, recon
     assert made.bytes == A.size + B.size
 
 
-def test_the_hash_is_that_of_the_manifest_that_a_reload_would_have(deployment, reconcile):
+def test_restored_hash_equals_that_of_a_reload(deployment, reconcile):
     deployment.publish([A, B])
 
     reconcile([A, B])
@@ -95,7 +95,7 @@ def test_an_open_day_is_certified_and_not_announced(deployment, reconcile):
     assert (done.complete, done.announce) == (1, [])
 
 
-def test_an_object_that_came_after_the_lookback_is_loaded_by_a_reload_that_is_started_once(deployment, reconcile):
+def test_object_after_the_lookback_is_loaded_by_one_reload(deployment, reconcile):
     deployment.publish([A])
 
     first = reconcile([A, B], run_key="day 1")
@@ -108,7 +108,7 @@ def test_an_object_that_came_after_the_lookback_is_loaded_by_a_reload_that_is_st
     assert second.announce == []
 
 
-def test_after_the_reload_the_day_is_complete_and_the_finding_is_gone(deployment, reconcile):
+def test_reload_completes_the_day_and_resolves_the_finding(deployment, reconcile):
     deployment.publish([A])
     reconcile([A, B])
     deployment.publish([A, B], run_key="reload", mode=Mode.RELOAD)
@@ -132,7 +132,7 @@ def test_what_hourly_runs_will_load_is_left_to_them(deployment, reconcile):
     assert (done.reload, done.complete) == ([], 0)
 
 
-def test_an_object_that_was_deleted_before_it_was_loaded_is_gone(deployment, reconcile):
+def test_object_deleted_before_its_load_is_gone(deployment, reconcile):
     deployment.publish([A])
     ids = deployment.ledger.objects.record([B], now=CLOSED)
 
@@ -152,7 +152,7 @@ def test_what_could_not_be_listed_is_not_complete(deployment, reconcile):
 
 
 @pytest.mark.parametrize("table", ["vpc_dns", QUARANTINE])
-def test_rows_that_a_table_lost_are_found_and_the_partition_is_rebuilt(deployment, reconcile, table):
+def test_rows_lost_by_a_table_are_found_and_rebuilt(deployment, reconcile, table):
     deployment.publish([A, B])
     deployment.warehouse.table(table).delete(in_partition(PARTITION, table))
 
@@ -176,7 +176,7 @@ def test_rows_that_no_publish_brought_are_found(deployment, reconcile):
     assert why == "the ledger counts 3 rows and 1 refused records, the tables hold 6 and 1"
 
 
-def test_a_partition_that_is_published_meanwhile_is_left_to_the_next_time(deployment, reconcile, monkeypatch):
+def test_partition_published_meanwhile_is_left_to_the_next_run(deployment, reconcile, monkeypatch):
     deployment.publish([A])
     counts = reconciliation._Part._counts
 
@@ -192,7 +192,7 @@ def test_a_partition_that_is_published_meanwhile_is_left_to_the_next_time(deploy
     assert reconcile([A, B]).complete == 1
 
 
-def test_a_publish_that_is_open_is_left_to_the_next_time(deployment, reconcile, monkeypatch):
+def test_open_publish_is_left_to_the_next_run(deployment, reconcile, monkeypatch):
     deployment.publish([A])
     monkeypatch.setattr(deployment.pipeline.publisher, "require_current_ledger", lambda log_type: None)
     deployment.publish_and_crash([B], monkeypatch)
@@ -229,7 +229,7 @@ def test_a_staged_run_that_never_published_leaves_its_partition_incomplete(deplo
     assert reconcile([A, B]).complete == 0
 
 
-def test_late_objects_in_a_real_bucket_are_found_reloaded_and_certified(tmp_path, s3, bucket):
+def test_late_objects_are_found_reloaded_and_certified(tmp_path, s3, bucket):
     now = datetime(2022, 10, 7, 23, tzinfo=UTC)
     pipeline = make_pipeline(tmp_path, bucket, s3, clock=lambda: now)
     put_lines(s3, bucket, dns_key("0000"), [event(), b"broken"])

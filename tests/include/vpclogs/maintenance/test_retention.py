@@ -29,7 +29,7 @@ def deploy(folder: Path, *, days_later: int, **maintenance: Any) -> Deployment:
     return deployment
 
 
-def test_partitions_older_than_the_log_is_kept_go_with_their_quarantine(tmp_path):
+def test_partitions_beyond_retention_go_with_their_quarantine(tmp_path):
     deployment = deploy(tmp_path, days_later=40, retention_days={"vpc_dns": 35})
 
     done = retire(deployment.pipeline)

@@ -75,7 +75,7 @@ def test_what_is_open_for_long_is_told_again(alerts):
     assert tell(alerts, now=NOON + 25 * HOUR) == []
 
 
-def test_the_end_is_told_once_and_not_before_it_stays_away(alerts):
+def test_resolution_is_announced_once_and_not_early(alerts):
     keep(alerts, ["silence/dns/a"])
     tell(alerts)
 

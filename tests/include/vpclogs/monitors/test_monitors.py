@@ -24,7 +24,7 @@ VPC = Entity("vpc_dns", "dns", "123456789012", "us-west-2", "vpc-1")
 OTHER = VPC._replace(scope="vpc-2")
 
 
-def test_settings_and_catalogue_name_the_same_monitors_in_the_same_order():
+def test_settings_and_catalogue_list_the_same_monitors():
     assert tuple(monitor.name for monitor in MONITORS) == MONITOR_NAMES
 
 
@@ -66,7 +66,7 @@ def test_the_first_days_of_a_source_are_no_drift(tmp_path):
     assert [life.day(number, *OLD) for number in range(4)] == [[]] * 4
 
 
-def test_a_field_that_the_schema_lacks_is_told_for_two_days(tmp_path):
+def test_unknown_field_is_reported_for_two_days(tmp_path):
     life = Life(tmp_path)
     life.day(0, *OLD)
 
@@ -75,14 +75,14 @@ def test_a_field_that_the_schema_lacks_is_told_for_two_days(tmp_path):
     assert found == [["warning unknown_field/quantum-id"]] * 2 + [[]]
 
 
-def test_a_new_version_that_is_known_is_good_to_know_and_an_unknown_one_a_warning(tmp_path):
+def test_known_new_version_is_info_and_unknown_one_a_warning(tmp_path):
     life = Life(tmp_path)
     life.day(0, *OLD)
 
     assert life.day(5, *OLD, ("version", "5"), ("version", "99")) == ["info version/5", "warning version/99"]
 
 
-def test_a_column_that_had_values_every_day_and_has_none_is_told_the_day_after(tmp_path):
+def test_column_that_loses_its_values_is_reported_the_next_day(tmp_path):
     site = Site(FLOW, EAST, "us-east-1", "fl-east", steady(5_000))
     watched = Watched(simulate([site], days=12, per_hour=1), tmp_path)
     found = {}
@@ -102,7 +102,7 @@ def test_a_column_that_had_values_every_day_and_has_none_is_told_the_day_after(t
     }
 
 
-def test_a_monitor_that_fails_is_a_finding_and_stops_no_other(tmp_path):
+def test_failing_monitor_is_a_finding_and_stops_no_other(tmp_path):
     snapshot = Life(tmp_path).snapshot(NOW)
 
     report = look(snapshot, {"uncovered_accounts": OSError("no route to host")})
@@ -111,7 +111,7 @@ def test_a_monitor_that_fails_is_a_finding_and_stops_no_other(tmp_path):
     assert report.judged == {name for name in MONITOR_NAMES if name not in ("uncovered_accounts", "broken_checks")}
 
 
-def test_accounts_that_no_source_reads_are_named_and_denied_ones_are_not(s3, bucket, tmp_path):
+def test_accounts_read_by_no_source_are_named_unless_denied(s3, bucket, tmp_path):
     now = datetime(2022, 10, 7, 23, tzinfo=UTC)
     pipeline = make_pipeline(tmp_path, bucket, s3, clock=lambda: now)
     for account in ("123456789012", "210987654321", "333333333333"):
@@ -132,7 +132,7 @@ def test_accounts_that_no_source_reads_are_named_and_denied_ones_are_not(s3, buc
     assert found(AccountFilter()) == set()
 
 
-def test_lag_by_the_ledger_is_the_lag_of_the_table_within_minutes(s3, bucket, tmp_path):
+def test_lag_of_the_ledger_matches_the_table_within_minutes(s3, bucket, tmp_path):
     """The ledger knows an object's minute and its publish, the table each record's time and its parsing."""
     now = datetime(2022, 10, 7, 23, tzinfo=UTC)
     pipeline = make_pipeline(tmp_path, bucket, s3, clock=lambda: now)

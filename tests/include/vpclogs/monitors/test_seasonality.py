@@ -33,7 +33,7 @@ def test_what_delivers_all_the_time_is_missed_after_three_hours():
     assert [gap_after(weekly(ALWAYS), hours) for hours in (2, 3)] == [False, True]
 
 
-def test_an_office_is_missed_on_monday_and_not_at_the_weekend():
+def test_silent_office_is_found_on_monday_not_at_weekends():
     friday_evening = weekly(OFFICE)
     until_monday_morning = 7 + 48 + 9
 
@@ -46,7 +46,7 @@ def test_a_clock_change_is_no_gap():
 
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.6])
-def test_what_delivers_at_random_is_given_time_by_how_often_it_does(share):
+def test_random_deliveries_are_judged_by_their_frequency(share):
     rng = np.random.default_rng(7)
     delivered = rng.random(WEEK * WEEKS) < share
     delivered[-1] = True
@@ -54,7 +54,7 @@ def test_what_delivers_at_random_is_given_time_by_how_often_it_does(share):
     assert not gap_after(delivered, round(3 / share))
 
 
-def test_gaps_that_come_again_and_again_are_usual_and_one_outage_is_not():
+def test_repeated_gaps_are_usual_and_one_outage_is_not():
     steady = weekly(ALWAYS)
     once, often = steady.copy(), steady.copy()
     once[200:220] = False
@@ -66,7 +66,7 @@ def test_gaps_that_come_again_and_again_are_usual_and_one_outage_is_not():
     assert gap_after(often, 30)
 
 
-def test_a_delivery_in_the_hour_that_is_not_over_ends_a_gap():
+def test_delivery_in_the_current_hour_ends_a_gap():
     delivered = np.concatenate([weekly(ALWAYS), np.zeros(5, bool), [True]])
     gap = current_gap(delivered, 0, len(delivered) - 1)
 

@@ -83,7 +83,7 @@ def test_no_row_is_no_finding(write):
     assert run_alone(write(HEADER + "select 1 where false")) is None
 
 
-def test_checks_run_over_the_tables_and_a_broken_one_stops_no_other(s3, bucket, tmp_path, write):
+def test_broken_check_stops_no_other(s3, bucket, tmp_path, write):
     pipeline = make_pipeline(tmp_path, bucket, s3)
     put_lines(s3, bucket, dns_key("2100"), [event(), event(rcode="NXDOMAIN")])
     run_hour(pipeline, "run")
@@ -109,7 +109,7 @@ def test_a_check_waits_for_its_table(s3, bucket, tmp_path, write):
     assert run_checks(pipeline).findings == []
 
 
-def test_the_shipped_checks_run_over_real_tables_and_find_what_they_are_for(s3, bucket, tmp_path):
+def test_shipped_checks_find_their_violations_in_real_tables(s3, bucket, tmp_path):
     pipeline = make_pipeline(tmp_path, bucket, s3, clock=lambda: datetime.now(UTC))
     now = datetime.now(UTC)
     day, second = f"{now:%Y/%m/%d}", int(now.timestamp())

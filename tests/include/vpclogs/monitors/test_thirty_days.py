@@ -227,7 +227,7 @@ def test_good_weeks_make_no_alarm_in_any_hour(good_weeks, tmp_path):
     assert {now: keys for now, keys in found.items() if keys} == {}
 
 
-def test_an_outage_is_told_while_it_lasts_and_leaves_no_other_trace(good_weeks, tmp_path):
+def test_outage_is_reported_only_while_it_lasts(good_weeks, tmp_path):
     weeks = copy.deepcopy(good_weeks)
     began, ended = at(15, 10), at(15, 19)
     weeks.drop(list(weeks.of(began, ended, scope="fl-east")))
@@ -254,7 +254,7 @@ def test_a_backfill_of_old_days_is_no_late_data(good_weeks, lived, tmp_path):
     assert set().union(*found) == set()
 
 
-def test_a_replaced_flow_log_is_good_to_know_and_no_alarm(good_weeks, tmp_path):
+def test_replaced_flow_log_is_info_and_no_alarm(good_weeks, tmp_path):
     watched = Watched(copy.deepcopy(good_weeks), tmp_path)
 
     findings = watched.at(SWITCH + 5 * HOUR + HOUR / 2).findings

@@ -57,7 +57,7 @@ def test_no_bytes_anywhere_change_the_fate_of_other_records(seed, odd, noise, pl
 
 @pytest.mark.parametrize("slashes", [b"\\", b"\\\\", b"\\\\\\"])
 @pytest.mark.parametrize("after", [b'"', b'",', b'"}', b"]", b"\n", b"", b"\\", b'\n"'])
-def test_backslashes_before_any_mark_change_the_fate_of_no_other_line(slashes, after):
+def test_backslashes_before_marks_affect_no_other_line(slashes, after):
     r = random.Random(3)
     lines = [plain_line(r) for _ in range(12)]
     inside = lines[4].replace(b'","srcport', slashes + after + b'","srcport')

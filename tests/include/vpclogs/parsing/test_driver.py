@@ -82,7 +82,7 @@ def test_no_row_of_a_damaged_object_is_given_out(count):
     assert sum(len(one.rows) for one in events if isinstance(one, Parsed)) == 1
 
 
-def test_rows_of_an_object_too_large_to_wait_for_are_provisional():
+def test_rows_of_a_too_large_object_are_provisional():
     events = run(lines(1000), lines(3))
 
     kinds = [(one.provisional, set(one.objects.tolist())) for one in events if isinstance(one, Parsed)]
@@ -135,13 +135,13 @@ def test_another_major_version_anywhere_refuses_the_object_whole(place):
     assert found == [("loaded", None, 1, 0), ("refused", "version_major", 0, 0), ("loaded", None, 1, 0)]
 
 
-def test_another_major_version_refuses_only_its_object_in_a_block_of_many():
+def test_another_major_version_refuses_only_its_object_in_a_block():
     found = fates(lines(2), gzip.compress(GOOD + b"\n" + event(version="2.000000")), lines(2))
 
     assert [state for state, *_ in found] == ["loaded", "refused", "loaded"]
 
 
-def test_a_parser_that_fails_fails_the_object_that_made_it_fail(monkeypatch, caplog):
+def test_parser_failure_fails_only_the_object_that_caused_it(monkeypatch, caplog):
     real = parser.read_record
 
     def failing(line: bytes):

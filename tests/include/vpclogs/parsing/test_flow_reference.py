@@ -119,7 +119,7 @@ def make_file(seed: int, size: int) -> bytes:
 
 @settings(max_examples=60, deadline=None)
 @given(seeds=st.lists(st.integers(0, 2**40), min_size=1, max_size=4), block=st.sampled_from([300, 2_000, 8 << 20]))
-def test_every_records_fate_line_and_values_are_those_of_the_reference_parser(seeds, block):
+def test_every_record_matches_the_reference_parser(seeds, block):
     files = [make_file(seed, 60) for seed in seeds]
     limits = ParseLimits(block_bytes=block)
 

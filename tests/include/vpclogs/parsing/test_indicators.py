@@ -56,7 +56,7 @@ def test_domains(text, found):
     ("text", "found"),
     [("10 mail.example.", "mail.example"), ("mail.example.", "mail.example"), ("0 .", None), ("10", None)],
 )
-def test_the_preference_of_a_mail_exchanger_is_no_part_of_its_name(text, found):
+def test_preference_of_a_mail_exchanger_is_not_its_name(text, found):
     assert exchanger(text) == found
 
 

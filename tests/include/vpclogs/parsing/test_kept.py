@@ -24,7 +24,7 @@ def kept(log_type: LogType, records: list[KeptRecord], limits: ParseLimits = LIM
     return [place for one in parsed for place in zip(one.objects.tolist(), one.lines.tolist(), strict=True)]
 
 
-def test_what_parses_keeps_its_object_and_line_and_nothing_is_said_of_the_rest():
+def test_replayed_records_keep_their_object_and_line():
     texts = [(0, 7, event()), (0, 9, b"{"), (2, 4_000_000_000, event()), (3, 1, b"[]")]
 
     assert kept(DNS, [KeptRecord(item, line, 0, raw) for item, line, raw in texts]) == [(0, 7), (2, 4_000_000_000)]
@@ -36,7 +36,7 @@ def test_records_beyond_one_block_all_come():
     assert len(kept(DNS, records, ParseLimits(block_bytes=1000))) == 100
 
 
-def test_a_record_that_condemns_its_object_stays_and_so_do_those_beside_it():
+def test_record_that_refuses_its_object_keeps_its_neighbors():
     records = [KeptRecord(0, 1, 0, event()), KeptRecord(0, 2, 0, event(version="2.0")), KeptRecord(1, 1, 0, event())]
 
     assert kept(DNS, records) == [(1, 1)]

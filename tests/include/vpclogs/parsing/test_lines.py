@@ -38,7 +38,7 @@ def test_lines_are_the_same_however_the_text_is_cut(pieces, limit):
     assert cut_and_joined(pieces, limits) == expected
 
 
-def test_a_long_line_takes_no_more_memory_than_is_kept_of_it():
+def test_long_line_takes_only_the_memory_that_is_kept():
     items = list(cut_lines(0, (b"x" * 1000 for _ in range(1000)), LIMITS))
 
     assert [(type(item), len(item.raw), item.end - item.start) for item in items] == [(Refused, 5, 1_000_000)]
@@ -58,7 +58,7 @@ def test_objects_share_a_block_and_keep_their_lines_apart():
     assert block.only(3).data == b"\nd\n"
 
 
-def test_a_block_is_full_by_its_bytes_or_by_its_lines():
+def test_block_is_full_by_bytes_or_by_lines():
     small, large, refusing = (BlockBuilder(ParseLimits(block_bytes=100)) for _ in range(3))
 
     small.add(0, Stretch(b"x\n" * 20, 20, 1, 0))

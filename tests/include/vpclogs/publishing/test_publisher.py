@@ -127,7 +127,7 @@ def test_a_publish_that_crashed_is_completed_by_the_next_run(step, publisher, le
     assert holds_exactly(warehouse, [*objects, make_object("next")])
 
 
-def test_a_ledger_that_lost_the_last_transaction_finds_the_publish_in_the_table(publisher, ledger, warehouse, tmp_path):
+def test_ledger_without_the_last_transaction_finds_the_publish(publisher, ledger, warehouse, tmp_path):
     objects = [make_object("a")]
     publish(publisher, ledger, warehouse, objects)
     with sqlite3.connect(tmp_path / "ledger.db") as database:  # undo what settle wrote
@@ -143,7 +143,7 @@ def test_a_ledger_that_lost_the_last_transaction_finds_the_publish_in_the_table(
     assert status.state == "published"
 
 
-def test_a_crashed_publish_whose_staged_files_are_gone_frees_its_objects(publisher, ledger, warehouse, monkeypatch):
+def test_crashed_publish_without_staged_files_frees_its_objects(publisher, ledger, warehouse, monkeypatch):
     objects = [make_object("a")]
     manifest, staged = freeze(ledger, objects), stage_objects(warehouse, objects)
     with monkeypatch.context() as patch:
@@ -160,7 +160,7 @@ def test_a_crashed_publish_whose_staged_files_are_gone_frees_its_objects(publish
     assert holds_exactly(warehouse, objects)
 
 
-def test_a_ledger_older_than_the_table_is_refused_with_what_to_do(publisher, warehouse, ledger, tmp_path):
+def test_ledger_older_than_the_table_is_refused_with_advice(publisher, warehouse, ledger, tmp_path):
     publish(publisher, ledger, warehouse, [make_object("a")])
     empty = Ledger(f"sqlite:///{tmp_path}/other.db")
 
@@ -198,7 +198,7 @@ def test_a_reload_swaps_the_partition_and_leaves_the_others(publisher, ledger, w
     assert holds_exactly(warehouse, [mine, other])
 
 
-def test_a_reload_keeps_the_rows_of_objects_that_s3_no_longer_has(publisher, ledger, warehouse):
+def test_reload_keeps_rows_of_objects_deleted_from_s3(publisher, ledger, warehouse):
     expired, kept, new = make_object("a"), make_object("b"), make_object("c")
     publish(publisher, ledger, warehouse, [expired, kept])
 

@@ -144,7 +144,7 @@ def test_a_replay_keeps_what_was_published_after_it_was_staged(publisher, ledger
     assert row_ids(warehouse, QUARANTINE) == sorted(expected_ids(loaded, 5, 5) + expected_ids([late], 4, 5))
 
 
-def test_a_publish_that_slips_in_before_the_claim_is_not_undone(publisher, ledger, warehouse, loaded, monkeypatch):
+def test_publish_before_the_claim_is_not_undone(publisher, ledger, warehouse, loaded, monkeypatch):
     manifest, staged = freeze_replay(ledger, loaded), stage_lines(warehouse, loaded, [4])
     late, claim = make_object("late"), ledger.intents.claim
 

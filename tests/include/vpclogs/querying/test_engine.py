@@ -138,7 +138,7 @@ def test_a_limit_that_stops_a_query_is_named(
         "SELECT * FROM read_text('s3://bucket/x?s3_endpoint=127.0.0.1:{port}&s3_use_ssl=false')",
     ],
 )
-def test_without_the_judge_files_network_and_settings_are_out_of_reach(
+def test_engine_alone_reaches_no_files_network_or_settings(
     catalog: Catalog, engine: Open, tmp_path: Path, sql: str
 ) -> None:
     lake = tmp_path / "lake" / "logs" / "vpc_dns"
@@ -172,7 +172,7 @@ def test_the_engine_holds_no_credentials(
     assert not [one for one in [*canaries, properties["s3.secret-access-key"]] if one in shown]
 
 
-def test_tables_in_s3_without_keys_in_the_settings_are_read_as_boto3_would(
+def test_tables_in_s3_are_read_with_boto3s_default_credentials(
     seaweed: Seaweed, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Open
 ) -> None:
     properties = seaweed.file_properties()

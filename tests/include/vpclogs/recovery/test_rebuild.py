@@ -110,7 +110,7 @@ def certificates(pipeline: Pipeline) -> list[Any]:
     ]
 
 
-def test_after_the_ledger_is_lost_nothing_is_loaded_twice_and_nothing_is_lost(fresh, lose_ledger, s3, bucket):
+def test_rebuilt_ledger_loads_nothing_twice_and_loses_nothing(fresh, lose_ledger, s3, bucket):
     put_first(s3, bucket)
     put_more(s3, bucket)
     pipeline = fresh()
@@ -162,7 +162,7 @@ def test_a_ledger_from_a_backup_gets_what_it_misses(fresh, back_up, restore, s3,
     assert contents(fresh()) == before
 
 
-def test_rebuilding_twice_is_rebuilding_once_and_a_sound_ledger_is_left_alone(fresh, lose_ledger, s3, bucket):
+def test_rebuilding_twice_or_with_a_sound_ledger_changes_nothing(fresh, lose_ledger, s3, bucket):
     put_first(s3, bucket)
     run_both(fresh(), "1")
     assert do_rebuild(fresh()) == Rebuilt()
@@ -184,7 +184,7 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(fresh, lose_ledger, s3, bu
     assert told == do_rebuild(fresh())
 
 
-def test_a_run_that_met_the_old_ledger_does_not_keep_the_objects_it_claimed(fresh, back_up, restore, s3, bucket):
+def test_run_of_the_old_ledger_does_not_keep_its_claims(fresh, back_up, restore, s3, bucket):
     put_first(s3, bucket)
     run_both(fresh(), "1")
     back_up()
@@ -205,7 +205,7 @@ def test_a_run_that_met_the_old_ledger_does_not_keep_the_objects_it_claimed(fres
     assert after == before
 
 
-def test_objects_that_s3_no_longer_has_are_kept_through_a_reload(fresh, lose_ledger, s3, bucket):
+def test_objects_deleted_from_s3_survive_a_reload(fresh, lose_ledger, s3, bucket):
     put_first(s3, bucket)
     put_lines(s3, bucket, dns_key("2140"), [event(), b"{"])
     put_lines(s3, bucket, dns_key("2150"), [event()])
@@ -222,7 +222,7 @@ def test_objects_that_s3_no_longer_has_are_kept_through_a_reload(fresh, lose_led
     assert contents(fresh()) == before
 
 
-def test_an_object_that_could_not_be_listed_is_whole_again_when_it_can(fresh, lose_ledger, s3, bucket, monkeypatch):
+def test_unlisted_object_is_loaded_once_it_can_be_listed(fresh, lose_ledger, s3, bucket, monkeypatch):
     put_first(s3, bucket)
     run_both(fresh(), "1")
     before = contents(fresh())
@@ -239,7 +239,7 @@ def test_an_object_that_could_not_be_listed_is_whole_again_when_it_can(fresh, lo
     assert UNKNOWN_ETAG not in etags(fresh())
 
 
-def test_an_object_rewritten_while_the_ledger_was_away_replaces_its_old_rows(fresh, lose_ledger, s3, bucket):
+def test_object_rewritten_without_a_ledger_replaces_its_old_rows(fresh, lose_ledger, s3, bucket):
     put_first(s3, bucket)
     run_both(fresh(), "1")
     lose_ledger()
@@ -266,9 +266,7 @@ def crash_between_the_tables(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
             run_hour(pipeline, "crashed")
 
 
-def test_a_publish_half_done_when_the_ledger_was_lost_is_named_and_mended_by_a_rerun(
-    fresh, lose_ledger, s3, bucket, monkeypatch
-):
+def test_half_done_publish_of_a_lost_ledger_is_named(fresh, lose_ledger, s3, bucket, monkeypatch):
     put_first(s3, bucket)
     run_both(fresh(), "1")
     put_lines(s3, bucket, dns_key("2105"), [event(), b"{"])
@@ -286,7 +284,7 @@ def test_a_publish_half_done_when_the_ledger_was_lost_is_named_and_mended_by_a_r
     assert {s.state for s in fresh().ledger.partitions.status(LogType.VPC_DNS)} == {"published"}
 
 
-def test_a_publish_half_done_in_a_ledger_from_a_backup_is_completed(fresh, back_up, restore, s3, bucket, monkeypatch):
+def test_half_done_publish_in_a_restored_ledger_is_completed(fresh, back_up, restore, s3, bucket, monkeypatch):
     put_first(s3, bucket)
     run_hour(fresh(), "1")
     put_lines(s3, bucket, dns_key("2105"), [event(), b"{"])
@@ -303,7 +301,7 @@ def test_a_publish_half_done_in_a_ledger_from_a_backup_is_completed(fresh, back_
 
 
 @pytest.mark.parametrize("older", [False, True], ids=["with the ledger as it is", "with a ledger from a backup"])
-def test_a_publish_half_done_that_nobody_can_complete_is_given_up_and_mended_by_a_rerun(
+def test_half_done_publish_is_abandoned_and_repaired_by_a_rerun(
     older, fresh, back_up, restore, s3, bucket, monkeypatch, tmp_path
 ):
     put_first(s3, bucket)
@@ -324,7 +322,7 @@ def test_a_publish_half_done_that_nobody_can_complete_is_given_up_and_mended_by_
     assert run_both(fresh(), "2") == 0
 
 
-def test_a_publish_that_comes_between_is_seen_and_the_count_begins_again(fresh, lose_ledger, s3, bucket, monkeypatch):
+def test_concurrent_publish_restarts_the_count(fresh, lose_ledger, s3, bucket, monkeypatch):
     put_first(s3, bucket)
     run_both(fresh(), "1")
     pipeline, survey, told = fresh(), Pipeline.survey, []
@@ -349,7 +347,7 @@ def test_it_gives_up_when_runs_keep_publishing(fresh, s3, bucket, monkeypatch):
         do_rebuild(fresh())
 
 
-def test_rows_that_the_tables_lack_are_told_and_left_to_a_reload(fresh, s3, bucket):
+def test_lost_rows_are_reported_and_left_to_a_reload(fresh, s3, bucket):
     put_first(s3, bucket)
     put_lines(s3, bucket, dns_key("2140"), [event()])
     run_both(fresh(), "1")

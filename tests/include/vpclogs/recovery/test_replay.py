@@ -34,7 +34,7 @@ def certificate(pipeline: Pipeline, log_type: LogType = LogType.VPC_DNS) -> tupl
     return status.certificate.rows, status.certificate.quarantined, status.certificate.complete
 
 
-def test_after_a_fix_what_parses_moves_once_with_its_line_and_the_rest_stays(tmp_path: Path, bucket, s3):
+def test_replay_moves_parsable_records_once_and_keeps_the_rest(tmp_path: Path, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [event(), LONG, b"{no json", LONG])
     run_hour(make_pipeline(tmp_path, bucket, s3, **SHORT_LINES), "hour")
     fixed = make_pipeline(tmp_path, bucket, s3)
@@ -54,7 +54,7 @@ def test_after_a_fix_what_parses_moves_once_with_its_line_and_the_rest_stays(tmp
     assert run_hour(fixed, "next hour").objects == 0
 
 
-def test_a_replay_with_a_ledger_in_postgresql_moves_each_record_once(tmp_path: Path, bucket, s3, postgres):
+def test_replay_with_postgresql_moves_each_record_once(tmp_path: Path, bucket, s3, postgres):
     ledger = postgres.create("replaying")
     put_lines(s3, bucket, dns_key("2100"), [event(), LONG, b"{no json", LONG])
     run_hour(make_pipeline(tmp_path, bucket, s3, ledger=ledger, **SHORT_LINES), "hour")
@@ -66,7 +66,7 @@ def test_a_replay_with_a_ledger_in_postgresql_moves_each_record_once(tmp_path: P
     assert certificate(fixed) == (3, 1, True)
 
 
-def test_a_replayed_row_is_the_row_that_the_load_would_have_made(tmp_path: Path, bucket, s3):
+def test_replayed_row_equals_the_row_of_a_load(tmp_path: Path, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [event(), LONG])
     run_hour(make_pipeline(tmp_path / "first", bucket, s3, **SHORT_LINES), "hour")
     replay(replayed := make_pipeline(tmp_path / "first", bucket, s3), "replay")
@@ -97,7 +97,7 @@ def test_flow_records_are_read_by_the_header_they_stood_under(tmp_path: Path, bu
     assert certificate(pipeline, LogType.VPC_FLOW) == (2, 1, True)
 
 
-def test_a_survey_tells_what_can_be_replayed_and_what_needs_its_object(tmp_path: Path, bucket, s3):
+def test_survey_separates_replayable_records_from_those_needing_reloads(tmp_path: Path, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [event(), LONG, LONG])
     s3.put_object(Bucket=bucket, Key=dns_key("2110"), Body=b"PK\x03\x04")
     run_hour(make_pipeline(tmp_path, bucket, s3, **SHORT_LINES, max_kept_raw_bytes=40), "hour")
@@ -148,7 +148,7 @@ def test_bytes_that_are_no_text_are_replayed_as_they_were(tmp_path: Path, bucket
     assert (record.line, record.raw) == (2, event(query_name="caf\xe9.").replace(b"\\u00e9", b"\xe9"))
 
 
-def test_a_ledger_that_does_not_know_the_objects_is_refused_with_what_to_do(tmp_path: Path, bucket, s3):
+def test_ledger_without_the_objects_is_refused_with_advice(tmp_path: Path, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [event(), b"{"])
     run_hour(make_pipeline(tmp_path, bucket, s3), "hour")
     pipeline = make_pipeline(tmp_path, bucket, s3)

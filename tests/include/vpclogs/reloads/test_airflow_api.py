@@ -25,7 +25,7 @@ def connect(airflow: FakeAirflow, **login: str) -> AirflowApi:
     return AirflowApi(AirflowSettings(url=f"{airflow.url}/", **(login or {"username": "me", "password": PASSWORD})))
 
 
-def test_a_run_is_started_for_its_key_and_can_be_followed(airflow):
+def test_run_is_started_for_its_key_and_followed(airflow):
     api = connect(airflow)
 
     started = api.start(DAG, KEY, note="by hand")
@@ -35,7 +35,7 @@ def test_a_run_is_started_for_its_key_and_can_be_followed(airflow):
     assert [api.get(DAG, started.id).state for _ in range(2)] == ["running", "success"]
 
 
-def test_calls_go_to_the_api_address_and_links_to_the_ui(airflow):
+def test_calls_use_the_api_address_and_links_the_ui(airflow):
     ui = "https://airflow.example.com/site/"
     api = AirflowApi(AirflowSettings(url=ui, api_url=f"{airflow.url}/", username="me", password=PASSWORD))
 
@@ -64,7 +64,7 @@ def test_all_active_runs_are_found_however_many(airflow):
     assert [run.key for run in connect(airflow).active(DAG)] == [str(number) for number in range(230)]
 
 
-def test_one_login_does_for_many_calls_and_a_new_one_when_it_has_run_out(airflow):
+def test_login_is_reused_until_it_expires(airflow):
     api = connect(airflow)
     api.require_running(DAG)
     api.require_running(DAG)
@@ -108,7 +108,7 @@ def test_a_refusal_is_said_with_what_to_do(airflow, answer, message):
     assert not raised.value.transient
 
 
-def test_a_dag_that_is_not_there_or_paused_is_said_before_anything_waits_for_it(airflow):
+def test_missing_or_paused_dag_is_reported_before_any_wait(airflow):
     airflow.dags["vpc_flow_partition"] = True
 
     with pytest.raises(AirflowRefused, match="is paused"):
@@ -117,7 +117,7 @@ def test_a_dag_that_is_not_there_or_paused_is_said_before_anything_waits_for_it(
         connect(airflow).require_running("nothing")
 
 
-def test_a_server_that_is_busy_or_away_may_be_asked_again(airflow):
+def test_busy_or_absent_server_may_be_retried(airflow):
     airflow.answers.append((503, "starting"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

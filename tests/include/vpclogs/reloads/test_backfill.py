@@ -34,7 +34,7 @@ def pipeline(tmp_path: Path, bucket, s3):
     return made
 
 
-def test_what_is_complete_is_left_out_unless_everything_is_asked_for(pipeline, s3, bucket):
+def test_complete_partitions_are_skipped_unless_all_are_requested(pipeline, s3, bucket):
     put_lines(s3, bucket, dns_key("2110"), [event()])
     put_lines(s3, bucket, dns_key("2110", day="2022/10/06"), [event()])
 
@@ -45,7 +45,7 @@ def test_what_is_complete_is_left_out_unless_everything_is_asked_for(pipeline, s
     assert len(plan_backfill(pipeline, DNS, DAYS, everything=True).work) == 3
 
 
-def test_a_partition_that_failed_is_reloaded_though_all_its_objects_are_loaded(pipeline):
+def test_failed_partition_is_reloaded_although_its_objects_are_loaded(pipeline):
     pipeline.ledger.partitions.fail({THERE.key: "why"}, log_type=DNS, run_key="hour", now=pipeline.clock())
 
     (one,) = plan_backfill(pipeline, DNS, DAYS).work
@@ -53,14 +53,14 @@ def test_a_partition_that_failed_is_reloaded_though_all_its_objects_are_loaded(p
     assert (one.partition, one.pending, one.state) == (THERE, 0, "failed")
 
 
-def test_it_can_be_narrowed_to_an_account_and_to_given_partitions(pipeline):
+def test_status_is_limited_to_an_account_or_given_partitions(pipeline):
     assert [one.partition for one in plan_backfill(pipeline, DNS, DAYS, account=ACCOUNTS[1], everything=True).work] == [
         THERE
     ]
     assert plan_reloads(pipeline, [HERE]).keys == [HERE.key]
 
 
-def test_a_budget_is_kept_and_one_that_is_given_takes_the_place_of_the_limits(pipeline):
+def test_budget_is_kept_and_replaces_the_limits(pipeline):
     plan = plan_backfill(pipeline, DNS, DAYS, everything=True)
     limits = pipeline.settings.limits
     few_bytes = limits.model_copy(update={"backfill_max_bytes": 10})

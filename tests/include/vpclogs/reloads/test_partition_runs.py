@@ -52,7 +52,7 @@ def test_a_failed_run_is_told_and_the_others_go_on(airflow):
     assert [run.state for run in told if run.state not in ("queued", "running")] == ["failed", *["success"] * 4]
 
 
-def test_a_partition_with_a_run_under_way_gets_no_second_one(airflow):
+def test_partition_with_an_active_run_gets_no_second_one(airflow):
     airflow.add(DAG, KEYS[3])
 
     follow(make_runs(airflow), at_once=5)

@@ -92,7 +92,7 @@ def test_uses_the_default_credentials_and_the_region_of_the_bucket(monkeypatch: 
     assert client.meta.config.max_pool_connections == 64
 
 
-def test_a_profile_that_is_not_there_is_a_mistake_in_the_configuration() -> None:
+def test_missing_profile_is_a_configuration_error() -> None:
     with pytest.raises(ConfigError, match=r"source logs: .*\(nobody\).*correct `profile`"):
         client_for(source(profile="nobody"))
 
@@ -184,7 +184,7 @@ def test_a_role_is_assumed_and_used_in_its_own_partition(
         ("aws-moon", None, "does not know the partition aws-moon"),
     ],
 )
-def test_a_role_and_a_region_that_do_not_fit_are_explained(
+def test_role_and_region_of_different_clouds_are_explained(
     partition: str, region: str | None, words: str, unsent: None
 ) -> None:
     with pytest.raises(ConfigError, match=words):

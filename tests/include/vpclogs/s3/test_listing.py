@@ -245,7 +245,7 @@ def test_one_denied_day_loses_that_day_only(
     assert [(f.account, f.region, f.day) for f in listing.failures] == [(A, "us-east-1", DAY)]
 
 
-def test_the_allow_list_replaces_a_listing_of_accounts_that_is_denied(
+def test_allow_list_replaces_a_denied_listing_of_accounts(
     through: S3Client, proxy: FaultProxy, bucket: str, put: Callable[..., None]
 ) -> None:
     put(dns_key(A, V1, DAY), dns_key(B, V1, DAY))
@@ -261,7 +261,7 @@ def test_the_allow_list_replaces_a_listing_of_accounts_that_is_denied(
     assert [(f.account, f.reason) for f in unknown.failures] == [(None, "denied")]
 
 
-def test_a_bucket_that_is_not_there_is_one_failure_that_names_it(s3: S3Client) -> None:
+def test_missing_bucket_is_one_failure_that_names_it(s3: S3Client) -> None:
     listing = discover(s3, dns("no-such-bucket"), [DAY])
 
     (failure,) = listing.failures
@@ -282,7 +282,7 @@ def test_passing_trouble_is_waited_out(
     assert (len(listing.objects), listing.failures, len(waits)) == (2, (), 3)
 
 
-def test_lasting_throttling_of_one_account_is_a_transient_failure_of_it(
+def test_lasting_throttling_of_an_account_is_its_transient_failure(
     through: S3Client, proxy: FaultProxy, bucket: str, put: Callable[..., None]
 ) -> None:
     put(dns_key(A, V1, DAY), dns_key(B, V1, DAY))
@@ -294,7 +294,7 @@ def test_lasting_throttling_of_one_account_is_a_transient_failure_of_it(
     assert [(f.account, f.reason, f.transient) for f in listing.failures] == [(B, "throttled", True)]
 
 
-def test_a_break_in_the_middle_of_a_day_gives_nothing_of_that_day(
+def test_break_within_a_day_yields_nothing_of_that_day(
     through: S3Client, proxy: FaultProxy, bucket: str, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(*(dns_key(A, V1, DAY, number) for number in range(4)))

@@ -211,7 +211,7 @@ def test_a_denied_object_fails_with_what_to_allow(seaweed: Seaweed, reader: S3Cl
         (400, "AuthorizationHeaderMalformed", "the region is wrong", "s3_rejected", "region"),
     ],
 )
-def test_a_refusal_is_not_tried_again_and_says_what_to_do(
+def test_refusal_is_not_retried_and_names_the_next_step(
     through: S3Client, proxy: FaultProxy, put: Put, status: int, code: str, message: str, reason: str, advice: str
 ) -> None:
     proxy.respond(status, code, message, "/a")
@@ -253,7 +253,7 @@ def test_lasting_trouble_fails_that_object_only(through: S3Client, proxy: FaultP
     assert broken[:2] == (ObjectState.FAILED, "throttled" if fault == "slow down" else "read_failed")
 
 
-def test_one_broken_part_of_a_large_object_is_asked_for_again(through: S3Client, proxy: FaultProxy, put: Put) -> None:
+def test_broken_part_of_a_large_object_is_requested_again(through: S3Client, proxy: FaultProxy, put: Put) -> None:
     item = put("a", body_of(100_000))
     proxy.reset("bytes=30000-39999")
 
@@ -261,7 +261,7 @@ def test_one_broken_part_of_a_large_object_is_asked_for_again(through: S3Client,
     assert len(proxy.requests) == 11
 
 
-def test_a_body_that_drips_is_given_up_and_asked_for_again(through: S3Client, proxy: FaultProxy, put: Put) -> None:
+def test_slow_body_is_abandoned_and_requested_again(through: S3Client, proxy: FaultProxy, put: Put) -> None:
     item = put("a", body_of(300_000))
     proxy.slow("/a", seconds_per_kib=0.05)
 
@@ -343,7 +343,7 @@ def test_the_region_of_a_vpc_is_learned_from_its_records(
     assert (named and named.region) == region
 
 
-def test_the_region_is_learned_from_the_head_of_a_large_object(through: S3Client, proxy: FaultProxy, put: Put) -> None:
+def test_region_is_learned_from_a_large_objects_head(through: S3Client, proxy: FaultProxy, put: Put) -> None:
     noise = body_of(400_000).hex().encode()
     item = put("a", gzip.compress(dns_lines("eu-west-1") + noise))
     assert item.size > 300_000
@@ -352,7 +352,7 @@ def test_the_region_is_learned_from_the_head_of_a_large_object(through: S3Client
     assert proxy.requests[0].endswith("bytes=0-65535")
 
 
-def test_a_vpc_whose_first_object_is_denied_still_has_a_region(through: S3Client, proxy: FaultProxy, put: Put) -> None:
+def test_vpc_whose_first_object_is_denied_has_a_region(through: S3Client, proxy: FaultProxy, put: Put) -> None:
     objects = [put("a", b"1"), put("b", gzip.compress(dns_lines("eu-west-1")))]
     proxy.deny("/a")
 

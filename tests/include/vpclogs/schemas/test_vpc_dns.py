@@ -53,7 +53,7 @@ def test_both_spellings_of_the_resolver_endpoint_are_one_field():
     assert endpoint.aliases == ("resolver-endpoint",)
 
 
-def test_the_table_is_the_log_then_what_is_derived_then_where_it_comes_from():
+def test_columns_are_log_then_derived_then_lineage():
     names = table_schema(LogType.VPC_DNS).names
 
     derived = ["p_event_time", *Indicator, "p_extra"]

@@ -52,14 +52,14 @@ LATER = {
 
 
 @pytest.mark.parametrize(("name", "kind", "header", "since"), ROWS, ids=[row[0] for row in ROWS])
-def test_a_field_up_to_version_5_is_as_in_panthers_schema(name, kind, header, since):
+def test_field_up_to_version_5_matches_panthers_schema(name, kind, header, since):
     field = VPC_FLOW.by_key[header]
 
     assert (field.name, field.type, field.since) == (name, TYPES[kind], int(since))
     assert field.parquet == header.replace("-", "_")
 
 
-def test_the_columns_are_panthers_in_its_order_and_then_those_of_later_versions():
+def test_columns_are_panthers_then_those_of_later_versions():
     names = [field.name for field in VPC_FLOW.fields]
 
     assert names[: len(ROWS)] == [row[0] for row in ROWS]

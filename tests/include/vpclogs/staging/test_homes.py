@@ -55,7 +55,7 @@ def assert_counted(pipeline: Pipeline, log_type: LogType = LogType.VPC_DNS) -> N
         assert len(ids) == len(set(ids))
 
 
-def test_an_object_planned_without_a_region_goes_where_its_records_say(pipeline, tmp_path, bucket, s3, seaweed):
+def test_object_planned_without_a_region_follows_its_records(pipeline, tmp_path, bucket, s3, seaweed):
     """The policy lets the reader list and not read; it is mended after the plan, and the tasks are cleared."""
     put_lines(s3, bucket, dns_key("2100"), [event(srcport=str(port)) for port in range(12)])
     seaweed.deny(bucket, "AWSLogs/", listing=False)
@@ -75,7 +75,7 @@ def test_an_object_planned_without_a_region_goes_where_its_records_say(pipeline,
     assert pipeline.ledger.objects.known_scopes() == {("123456789012", "vpc-c26c48ba"): WEST}
 
 
-def test_refused_records_before_the_first_good_one_go_with_their_object(pipeline, bucket, s3):
+def test_early_refused_records_go_with_their_object(pipeline, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [*BROKEN, *[event()] * 3, b"{"])
 
     run_hour(pipeline, "hour")
@@ -132,7 +132,7 @@ def test_objects_go_where_they_say_and_contradictions_are_findings(pipeline, buc
         assert placed(pipeline) == {WEST: 2, EAST: 3}
 
 
-def test_two_regions_of_a_vpc_are_a_finding_though_none_was_known(pipeline, bucket, s3):
+def test_two_regions_of_an_unknown_vpc_are_a_finding(pipeline, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [*BROKEN, event()])
     put_lines(s3, bucket, dns_key("2105"), [*BROKEN, event(region=EAST)])
 
@@ -149,7 +149,7 @@ def test_two_regions_of_a_vpc_are_a_finding_though_none_was_known(pipeline, buck
     assert found == [({EAST: WEST, WEST: EAST}[learned], "contradicting_regions")]
 
 
-def test_a_record_of_another_region_than_its_object_is_quarantined_with_its_text(pipeline, bucket, s3):
+def test_record_of_a_foreign_region_is_quarantined_with_its_text(pipeline, bucket, s3):
     odd = event(region=EAST)
     put_lines(s3, bucket, dns_key("2100"), [*[event()] * 250, odd, event(region="atlantis")])
 
@@ -164,7 +164,7 @@ def test_a_record_of_another_region_than_its_object_is_quarantined_with_its_text
     assert_counted(pipeline)
 
 
-def test_a_flow_record_of_another_region_than_its_key_is_quarantined(pipeline, bucket, s3):
+def test_flow_record_of_a_foreign_region_is_quarantined(pipeline, bucket, s3):
     header = b"version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action "
     line = b"4 123456789012 eni-1 10.0.0.1 10.0.0.2 443 1024 6 10 8000 1665178740 1665178790 ACCEPT OK "
     regions = [b"us-west-2"] * 200 + [b"us-east-1", b"-"]
@@ -178,7 +178,7 @@ def test_a_flow_record_of_another_region_than_its_key_is_quarantined(pipeline, b
     assert_counted(pipeline, LogType.VPC_FLOW)
 
 
-def test_objects_without_a_good_record_move_once_their_vpc_is_known(pipeline, bucket, s3):
+def test_objects_without_good_records_move_with_their_vpc(pipeline, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [b"{broken"] * 2)
     s3.put_object(Bucket=bucket, Key=dns_key("2105"), Body=b"PK\x03\x04")
     run_hour(pipeline, "hour 1")
@@ -199,7 +199,7 @@ def narrow(pipeline: Pipeline, regions: RegionFilter) -> Pipeline:
     return pipeline
 
 
-def test_objects_of_a_region_that_the_source_leaves_out_are_not_loaded(pipeline, bucket, s3):
+def test_objects_of_excluded_regions_are_not_loaded(pipeline, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [*BROKEN, *[event()] * 3])
     put_lines(s3, bucket, dns_key("2100", vpc="vpc-0b"), [event(region=EAST)])
     narrow(pipeline, RegionFilter(allow=(EAST,)))
@@ -216,7 +216,7 @@ def test_objects_of_a_region_that_the_source_leaves_out_are_not_loaded(pipeline,
     assert_counted(pipeline)
 
 
-def test_a_reload_without_a_known_region_names_what_it_brought_and_where(pipeline, bucket, s3):
+def test_reload_without_a_region_names_the_partitions_it_filled(pipeline, bucket, s3):
     """No head of the VPC's objects can be read, so each listing plans them without a region."""
     put_lines(s3, bucket, dns_key("2100"), [*BROKEN, *[event(account_id="222222222222")] * 3])
     run_hour(pipeline, "hour 1")
@@ -230,7 +230,7 @@ def test_a_reload_without_a_known_region_names_what_it_brought_and_where(pipelin
     assert_counted(pipeline)
 
 
-def test_counts_are_those_of_the_commit_when_another_run_was_faster(pipeline, tmp_path, bucket, s3):
+def test_counts_are_those_of_the_runs_own_commit(pipeline, tmp_path, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [event()] * 3)
     slow = pipeline.plan("vpc_dns", run_key="slow")
     put_lines(s3, bucket, dns_key("2105"), [event(srcport="1")] * 2)
@@ -261,7 +261,7 @@ def test_a_replay_moves_no_record_under_another_region(pipeline, tmp_path, bucke
     assert_counted(pipeline)
 
 
-def test_an_older_version_in_another_region_is_replaced_by_the_newer(pipeline, bucket, s3):
+def test_older_version_in_another_region_is_replaced(pipeline, bucket, s3):
     put_lines(s3, bucket, dns_key("2100"), [event(region=EAST)] * 2)
     run_hour(pipeline, "hour 1")
     put_lines(s3, bucket, dns_key("2100"), [event()] * 3)

@@ -97,7 +97,7 @@ def test_a_commit_whose_connection_breaks_is_done_once(warehouse, proxy, waits, 
     assert row_ids(warehouse) == expected_ids(objects, 1, 3)
 
 
-def test_a_catalog_that_stays_down_is_named_with_what_to_do(warehouse, proxy, waits):
+def test_catalog_that_stays_down_is_named_with_the_next_step(warehouse, proxy, waits):
     warehouse.table("vpc_dns")
     proxy.respond(500, "InternalServerError", FILERS)
 

@@ -83,7 +83,7 @@ def test_missing_optional_columns_come_back(warehouse):
         ),
     ],
 )
-def test_a_table_that_rows_do_not_fit_is_refused_with_the_remedy(warehouse, step, message):
+def test_table_that_rows_do_not_fit_is_refused_with_advice(warehouse, step, message):
     change(warehouse, step)
 
     with pytest.raises(TableChanged) as caught:

@@ -71,7 +71,7 @@ def test_the_newest_publish_stays_under_whatever_came_later(deployment):
     assert (intent_of(newest), bool(intent_of(publish))) == (None, True)
 
 
-def test_nothing_is_expired_that_tells_whether_an_open_intent_is_in(deployment, monkeypatch):
+def test_snapshots_that_an_open_intent_needs_are_not_expired(deployment, monkeypatch):
     objects = deployment.publish_hours(2)
     deployment.publish_and_crash([make_object("crashed")], monkeypatch)
     settings = deployment.pipeline.settings
@@ -86,7 +86,7 @@ def test_nothing_is_expired_that_tells_whether_an_open_intent_is_in(deployment, 
     assert row_ids(deployment.warehouse, QUARANTINE) == expected_ids([*objects, make_object("crashed")], 4, 4)
 
 
-def test_a_crashed_publish_that_reached_one_table_only_is_completed_after_an_expiry(deployment, monkeypatch):
+def test_half_committed_publish_is_completed_after_an_expiration(deployment, monkeypatch):
     objects = deployment.publish_hours(2)
     deployment.publish_and_crash([make_object("crashed")], monkeypatch, after="the first table")
 
@@ -98,7 +98,7 @@ def test_a_crashed_publish_that_reached_one_table_only_is_completed_after_an_exp
     assert row_ids(deployment.warehouse, QUARANTINE) == expected_ids([*objects, make_object("crashed")], 4, 4)
 
 
-def test_a_history_cut_between_the_look_at_the_tables_and_the_claim_is_looked_at_again(deployment, monkeypatch):
+def test_history_expired_before_the_claim_is_read_again(deployment, monkeypatch):
     """A publisher is paused in between, for so long that others publish and the history is cut."""
     bases, others = Completer.bases, []
 
@@ -119,7 +119,7 @@ def test_a_history_cut_between_the_look_at_the_tables_and_the_claim_is_looked_at
     assert row_ids(deployment.warehouse, QUARANTINE) == expected_ids([*others, make_object("paused")], 4, 4)
 
 
-def test_a_claim_written_just_before_a_cut_is_announced_keeps_its_history(deployment, monkeypatch):
+def test_claim_before_an_announced_expiration_keeps_its_history(deployment, monkeypatch):
     stale = deployment.pipeline.publisher._completer.bases(partition_of().log_type)
     objects = deployment.publish_hours(3)
     announce = deployment.ledger.cuts.announce
@@ -138,7 +138,7 @@ def test_a_claim_written_just_before_a_cut_is_announced_keeps_its_history(deploy
     assert row_ids(deployment.warehouse) == expected_ids([*objects, make_object("crashed")], 1, 3)
 
 
-def test_an_open_publish_keeps_the_history_of_its_own_tables_only(deployment, monkeypatch):
+def test_open_publish_keeps_only_the_history_of_its_tables(deployment, monkeypatch):
     deployment.publish_hours(2)
     deployment.publish_and_crash([make_object("crashed")], monkeypatch)
     for number in range(3):

@@ -38,7 +38,7 @@ def rows_of(name: str, action: str | None) -> pa.Table:
     )
 
 
-def test_columns_without_a_value_are_left_out_and_a_later_value_is_not_lost(warehouse, monkeypatch):
+def test_columns_without_values_are_omitted_until_a_value_comes(warehouse, monkeypatch):
     monkeypatch.setattr("vpclogs.warehouse.parquet._ROW_GROUP", 2)
     file = ParquetFile(warehouse, "vpc_dns", PARTITION, "t")
     for name, action in (("a", None), ("b", "BLOCK"), ("c", None)):

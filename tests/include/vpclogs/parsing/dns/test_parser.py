@@ -236,7 +236,7 @@ def test_an_object_over_two_lines_is_two_refused_lines():
 
 
 @pytest.mark.parametrize("rest", [b"}", b',"answers":7}', b',"srcport":1,"x":NaN}'], ids=["alone", "wrong", "not JSON"])
-def test_another_major_version_is_recognised_whatever_else_is_wrong_with_the_record(rest):
+def test_another_major_version_is_recognized_in_broken_records(rest):
     found = fates([PANTHER + b"\n" + b'{"version":"2.000000"' + rest])[0]
 
     assert found == "version_major" if b"NaN" not in rest else found[1] == (2, ("not_json", None))

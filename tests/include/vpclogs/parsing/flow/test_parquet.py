@@ -56,7 +56,7 @@ def minimal(**columns: pa.Array) -> pa.Table:
 @pytest.mark.parametrize(
     "header", [V2, V5, EVERY, "new-field log-status end start other"], ids=["2", "5", "11", "unknown"]
 )
-def test_parquet_and_text_of_the_same_flows_give_the_same_rows(header):
+def test_parquet_and_text_of_equal_flows_have_equal_rows(header):
     text = flows(header, 500)
 
     fate = fates([parquet(aws_table(text), row_group_size=100)])[0]
@@ -65,7 +65,7 @@ def test_parquet_and_text_of_the_same_flows_give_the_same_rows(header):
     assert [line for line, _ in fate] == list(range(1, 501))
 
 
-def test_numbers_may_have_any_integer_type_or_be_texts_and_a_dash_is_null():
+def test_numbers_may_be_any_integer_type_or_text():
     table = minimal(
         srcport=pa.array(["443", "-", None]),
         dstport=pa.array([1, 2, None], pa.uint16()),
@@ -155,7 +155,7 @@ def test_a_refusal_keeps_the_row_as_json():
         ),
     ],
 )
-def test_a_file_that_cannot_be_a_vpc_flow_log_is_refused_whole(table, reason):
+def test_file_that_is_no_vpc_flow_log_is_refused_whole(table, reason):
     assert fates([parquet(table)]) == [reason]
 
 
@@ -177,7 +177,7 @@ def test_a_damaged_file_is_refused_whole(damage):
     assert fates([bytes(data)]) == ["parquet_corrupt"]
 
 
-def test_a_file_that_would_grow_beyond_the_limit_is_refused_whole():
+def test_file_that_grows_beyond_the_limit_is_refused_whole():
     data = parquet(minimal(vpc_id=pa.array(["x" * 5000] * 1000)), use_dictionary=False)
 
     assert fates([data], ParseLimits(max_object_bytes=1_000_000)) == ["object_too_large"]

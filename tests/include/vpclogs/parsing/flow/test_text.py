@@ -134,7 +134,7 @@ def test_the_documented_version_5_record_with_service_path_and_direction():
 
 
 @pytest.mark.parametrize("field", VPC_FLOW.fields, ids=lambda field: field.key)
-def test_each_field_loads_into_its_column_and_a_dash_is_null(field):
+def test_each_field_loads_into_its_column_with_null_dashes(field):
     others = [key for key in ("start", "end", "log-status") if key != field.key]
     header = " ".join([field.key, *others])
     values = [SAMPLES[key] for key in others]
@@ -185,7 +185,7 @@ def test_times_are_seconds_or_milliseconds(text, seconds):
         pytest.param("account-id", "12345678901x", "bad_account", id="account with a letter"),
     ],
 )
-def test_a_value_that_its_field_cannot_have_is_refused_never_nulled(field, text, reason):
+def test_invalid_value_is_refused_and_never_nulled(field, text, reason):
     values = SAMPLES | {field: text}
     names = [name for name in values if name in V5.split()]
 
@@ -212,14 +212,14 @@ def test_values_that_aws_may_add_load():
     assert (row["status"], row["action"], row["flowDirection"]) == ("PARTIAL", "DEFER", "sideways")
 
 
-def test_a_row_with_more_or_fewer_values_than_its_header_is_refused_not_shifted():
+def test_row_with_another_number_of_values_is_refused():
     fate = text_fate("start end log-status srcport\n1 2 OK\n1 2 OK 3 4\n1 2 OK 3\n")
 
     assert [one for _, one in fate[:2]] == [("too_few_values", None), ("too_many_values", None)]
     assert fate[2][1]["srcPort"] == 3
 
 
-def test_unknown_headers_are_kept_as_texts_without_those_that_are_dashes():
+def test_unknown_columns_are_kept_as_text_except_dashes():
     fate = text_fate("new-b start end log-status new-a\nx 1 2 OK 007\n- 1 2 OK y\n- 1 2 OK -\n")
 
     assert [row["p_extra"] for _, row in fate] == [[("new-b", "x"), ("new-a", "007")], [("new-a", "y")], None]
@@ -235,7 +235,7 @@ def test_white_space_of_any_kind_and_length_separates_values():
     ]
 
 
-def test_blank_lines_and_the_header_again_are_no_records_but_count_as_lines():
+def test_blank_lines_and_repeated_headers_count_as_lines_not_records():
     fate = text_fate("\n\nstart end log-status\n\n1 2 OK\n \t\nstart  end log-status\n3 4 OK\n\n")
 
     assert [(line, row["start"]) for line, row in fate] == [(5, at(1)), (8, at(3))]
@@ -280,7 +280,7 @@ def test_a_line_that_no_text_can_hold_is_refused_alone(line, reason):
     ]
 
 
-def test_a_byte_order_mark_before_the_header_is_no_part_of_it():
+def test_byte_order_mark_is_not_part_of_the_header():
     assert text_fate("\ufeffstart end log-status\n1 2 OK\n")[0][1]["start"] == at(1)
 
 
@@ -301,7 +301,7 @@ def test_a_byte_order_mark_before_the_header_is_no_part_of_it():
         pytest.param("start end log-status\n1 2 OK\ntgw-id start end log-status\n", "transit_gateway", id="later on"),
     ],
 )
-def test_what_is_no_vpc_flow_log_is_refused_whole_with_a_reason(text, reason):
+def test_other_parquet_is_refused_whole_with_a_reason(text, reason):
     good = "start end log-status\n1 2 OK\n"
 
     assert [
@@ -326,7 +326,7 @@ def test_a_file_with_only_a_header_is_empty():
     assert (end.state, end.reason) == (ObjectState.EMPTY, "no_records")
 
 
-def test_objects_of_one_block_keep_their_own_header_versions_and_unknown_fields():
+def test_objects_in_a_block_keep_their_own_header_and_versions():
     texts = ["version start end log-status\n2 1 2 OK\n- 3 4 OK\n", "log-status end start version new\nOK 6 5 11 x\n"]
     (parsed,), ends = events(*texts)
 
@@ -345,7 +345,7 @@ def test_a_refusal_says_where_what_and_why():
     assert refused.detail == "srcPort is '99999', not a number from 0 to 65535"
 
 
-def test_bad_lines_keep_their_numbers_beyond_what_arrow_reads_at_a_time():
+def test_bad_lines_keep_their_numbers_across_arrow_blocks():
     good = f"2 123456789012 eni-{'1' * 1000} 10.0.0.1 10.0.0.2 1 2 6 1 1 1700000000 1700000060 ACCEPT OK"
     lines = [V2, *[good] * 5_000]  # 5 MB
     long = good.replace("eni-", "eni-" + "1" * 3_000_000)  # longer than Arrow reads at a time
@@ -366,7 +366,7 @@ def test_bad_lines_keep_their_numbers_beyond_what_arrow_reads_at_a_time():
 
 
 @pytest.mark.parametrize("every", [3, 997])
-def test_odd_lines_get_their_own_fate_whether_rare_or_common_in_more_text_than_is_read_at_a_time(every):
+def test_odd_lines_keep_their_outcome_across_blocks(every):
     good = "2 123456789012 eni-{} 10.0.0.1 10.0.0.2 1 2 6 1 {} 1700000000 1700000060 ACCEPT OK"
     lines = [good.format(number, number).encode() for number in range(30_000)]  # 3 MB
     odd = [
