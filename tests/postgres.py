@@ -20,7 +20,7 @@ import psycopg2
 
 from demo.ports import free_port, listens
 
-_PASSWORD = "only-loopback"
+PASSWORD = "PostgresPasswordOfTheTests"
 _READY_SECONDS = 180  # idle, it is ready after a second; a server that ended is noticed at once
 _ATTEMPTS = 5  # a free port can be taken before it is bound
 
@@ -40,7 +40,7 @@ class Postgres:
         self._binaries = self._reachable(_binaries())
         if self._user:
             os.chown(self._folder, pwd.getpwnam(self._user).pw_uid, -1)
-        (password := self._folder / "password").write_text(_PASSWORD)
+        (password := self._folder / "password").write_text(PASSWORD)
         data = self._folder / "data"
         self._run(
             "initdb", "-D", str(data), "-U", "vpclogs", "-A", "scram-sha-256", f"--pwfile={password}", "--no-sync"
@@ -63,7 +63,7 @@ class Postgres:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(f'CREATE DATABASE "{database}"')
-        return f"postgresql+psycopg2://vpclogs:{_PASSWORD}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql+psycopg2://vpclogs:{PASSWORD}@127.0.0.1:{self.port}/{database}"
 
     def run_script(self, script: Path, environment: dict[str, str]) -> None:
         """Run a file of SQL with psql, as the superuser, in the database ``postgres``.
@@ -81,7 +81,7 @@ class Postgres:
         return {"user": self._user, "cwd": "/"} if self._user else {}
 
     def _dsn(self, database: str) -> str:
-        return f"host=127.0.0.1 port={self.port} user=vpclogs password={_PASSWORD} dbname={database}"
+        return f"host=127.0.0.1 port={self.port} user=vpclogs password={PASSWORD} dbname={database}"
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._binaries / program), *arguments]

@@ -95,7 +95,7 @@ def unrecorded(objects: Sequence[LogObject], refused: Mapping[str, str]) -> list
             partition.account,
             partition.region,
             "ledger_refused",
-            f"the ledger does not take {len(items)} objects, such as {items[0].key}: {refused[items[0].identity]}",
+            f"the ledger rejects {len(items)} objects, such as {items[0].key}: {refused[items[0].identity]}",
             transient=False,
             day=partition.day.isoformat(),
         )

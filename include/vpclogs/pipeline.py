@@ -79,7 +79,7 @@ class Pipeline(PlanVerbs):
         self._mark_unread(manifest, staged)
         committed = self.ledger.intents.committed(manifest.id)
         failed = dict(decided.failed)
-        failed |= {key: f"the ledger does not take it: {refusal(error)}" for key, error in refused.items()}
+        failed |= {key: f"the ledger rejects it: {refusal(error)}" for key, error in refused.items()}
         before = self.ledger.manifests.outcome(manifest.id) or RunOutcome()
         newly = self.ledger.partitions.not_failed(list(failed), manifest.log_type)
         outcome = RunOutcome(

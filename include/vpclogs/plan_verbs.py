@@ -83,7 +83,7 @@ class PlanVerbs(Deployment):
         """
         partition = Partition.parse(key, log_type)
         if not self.settings.kept_days(partition.log_type, [partition.day], self.clock().date()):
-            raise VpcLogsError(f"{partition.label}: its day is kept no longer, see maintenance.retention_days")
+            raise VpcLogsError(f"{partition.label}: its day is older than maintenance.retention_days")
         self.publisher.complete_open(partition.log_type)
         found = self.survey_partition(partition)
         targets = self._targets(partition) if found.objects or self._misplaced(partition) else []
@@ -213,5 +213,5 @@ class PlanVerbs(Deployment):
                 f"account, the region (for DNS logs the VPC's) and the day, and that a source covers them."
             )
         self.ledger.partitions.close(
-            partition, detail="S3 has no object of it any more", run_key=run_key, now=self.clock()
+            partition, detail="S3 no longer has its objects", run_key=run_key, now=self.clock()
         )

@@ -48,7 +48,7 @@ _ALL = (
     Reason("throttled", _O, "S3 kept asking us to slow down.", "Rerun the partition."),
     Reason("read_failed", _O, "Reading the object broke off.", "Rerun the partition."),
     Reason("write_failed", _O, "A file of the object's partition could not be written.", "Fix the path, then rerun."),
-    Reason("ledger_refused", _O, "The ledger does not take the object's entry.", "Report it with the object's key."),
+    Reason("ledger_refused", _O, "The ledger rejects the object's entry.", "Report it with the object's key."),
     Reason("parser_failed", _O, "The parser failed on the object: a bug.", "Report it with the object; rerun later."),
     # The object is refused whole: its container.
     Reason(
@@ -98,7 +98,7 @@ _ALL = (
     Reason("no_header", _O, "The flow log file does not begin with a header.", "Check what writes to the prefix."),
     Reason("header_missing_required", _O, "The header lacks start, end or log-status.", "Add them to the flow log."),
     Reason("header_duplicate", _O, "The header has a name twice.", "Check what writes to the prefix."),
-    Reason("header_changes", _O, "The header changes to ever other ones.", "Check what writes to the prefix."),
+    Reason("header_changes", _O, "The header changes too often.", "Check what writes to the prefix."),
     Reason("parquet_type", _O, "A Parquet column has a type its field cannot.", "Check what writes to the prefix."),
     Reason("transit_gateway", _O, "A transit gateway flow log, another kind of log.", "Nothing; it is not loaded."),
     Reason("cloudwatch_export", _O, "An export from CloudWatch Logs.", "Deliver the flow log to S3 directly."),

@@ -86,5 +86,5 @@ def chosen(log_type: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """
     reason, key = ((params.get(name) or "").strip() or None for name in ("reason", "partition"))
     if reason is not None and reason not in REASONS:
-        raise VpcLogsError(f"{reason!r} is no reason code; docs/schemas.md lists them")
+        raise VpcLogsError(f"{reason!r} is not a reason code; see the list in docs/schemas.md")
     return {"reason": reason, "partition": None if key is None else Partition.parse(key, log_type)}

@@ -15,7 +15,7 @@ from demo.airflow_server import AirflowServer
 from demo.seaweed import READER, Seaweed
 from tests.dags.live_airflow import ended, eventually, make_lake, started_airflow
 from tests.pipelines import KEY, dns_key, event, put_lines
-from tests.postgres import Postgres
+from tests.postgres import PASSWORD, Postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -27,7 +27,7 @@ SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "AwsSecretKeyOfTheTest123",
     "AWS_SESSION_TOKEN": "AwsSessionTokenOfTheTest123",
 }
-LEDGER_PASSWORD, MAIL_PASSWORD = "LedgerPasswordOfTheTest", "MailPasswordOfTheTest"
+MAIL_PASSWORD = "MailPasswordOfTheTest"
 
 
 @dataclass
@@ -44,7 +44,7 @@ def deployment(seaweed: Seaweed, postgres: Postgres, tmp_path_factory: pytest.Te
     folder = tmp_path_factory.mktemp("secrets")
     make_lake(seaweed, folder, "secrets")
     ledger = postgres.create("secrets")
-    url = f"{ledger}{'&' if '?' in ledger else '?'}password={LEDGER_PASSWORD}"
+    url = f"{ledger.replace(f':{PASSWORD}@', '@')}?password={PASSWORD}"
     settings = (folder / "vpclogs.yaml").read_text().replace("sqlite:///ledger.db", url)
     notify = {
         "notifier": "airflow.providers.smtp.notifications.smtp.SmtpNotifier",
@@ -68,7 +68,7 @@ def test_whole_run_leaves_no_secret_in_logs_and_tables(deployment: Deployment, s
         states[dag, bool(body)] = ended(deployment.airflow, dag, run)
     assert states[DAGS[0], False] == "failed"  # no partition: a stack trace is logged
 
-    secrets = [*SECRETS.values(), LEDGER_PASSWORD, MAIL_PASSWORD, seaweed.secrets[READER]]
+    secrets = [*SECRETS.values(), PASSWORD, MAIL_PASSWORD, seaweed.secrets[READER]]
     found = [f"{place}: {secret}" for place, content in contents(deployment) for secret in secrets if secret in content]
 
     assert found == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -36,13 +37,9 @@ from vpclogs.cli.terminal import (
     GuardedStream,
     Parser,
     UsageError,
-    error_lines,
-    outside,
-    report,
+    report_error,
     report_failure,
-    trace_lines,
 )
-from vpclogs.errors import VpcLogsError
 
 __all__ = ["COMMANDS", "main", "make_parser"]
 
@@ -77,31 +74,30 @@ def _run(arguments: argparse.Namespace) -> int:
         with redirect_stdout(sys.stderr):
             code: int = arguments.run(arguments)
         RESULTS.flush()
-    except BrokenPipeError:
+    except BrokenPipeError as error:
+        if not _closed_by_reader(RESULTS.fileno()):
+            report_error(error, trace=arguments.traceback)
+            return 1
         # The reader of the output has closed it (head, less). Python would print an error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), RESULTS.fileno())
         return 0
     except KeyboardInterrupt:
-        report_failure("stopped by you")
+        report_failure("interrupted")
         return 130
     except UsageError as error:
         report_failure(str(error), f"see vpclogs {arguments.command} --help")
         return 2
     except Exception as error:
-        _complain_of(error, trace=arguments.traceback)
+        report_error(error, trace=arguments.traceback)
         return 1
     return code
 
 
-def _complain_of(error: Exception, *, trace: bool) -> None:
-    """Print the error, with a stack trace if it was requested or the error is unexpected."""
-    if trace or not outside(error):
-        report(*trace_lines(error))
-    if isinstance(error, VpcLogsError):
-        report_failure(*error.lines)
-    else:
-        hint = "" if trace or not outside(error) else "(--traceback shows where)"
-        report_failure(*error_lines(error, type(error).__name__), *filter(None, [hint]))
+def _closed_by_reader(descriptor: int) -> bool:
+    """Return True if nothing can read from the other end of a pipe any more."""
+    output = select.poll()
+    output.register(descriptor, 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in output.poll(0))
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -21,11 +21,11 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "alerts",
         parents=[common],
-        help="show what the monitors have found",
+        help="show the alerts of the monitors",
         description="The open alerts, errors first. What to do about each is in docs/quality.md, under its monitor's "
         "name. Times are UTC.",
     )
-    parser.add_argument("--all", action="store_true", help="also those that are over")
+    parser.add_argument("--all", action="store_true", help="include resolved alerts")
     parser.set_defaults(run=run)
 
 

@@ -30,9 +30,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate", type=positive_number, default=4, metavar="N", help="runs in Airflow at the same time (default: 4)"
     )
-    parser.add_argument(
-        "--budget", metavar="SIZE", help="allow so many bytes, such as 2TB, instead of what the limits allow"
-    )
+    parser.add_argument("--budget", metavar="SIZE", help="raise the limit on bytes to reload, such as 2TB")
     parser.add_argument("--yes", action="store_true", help="start without asking")
     parser.add_argument("--local", action="store_true", help="in this process, one after the other, without Airflow")
     parser.set_defaults(run=run)

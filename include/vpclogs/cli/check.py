@@ -18,7 +18,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "check",
         parents=[common],
         help="try your SQL checks",
-        description="Run checks over the tables and print what they find. Nothing is kept and nobody is told. "
+        description="Run checks over the tables and print what they find. Findings are neither stored nor sent. "
         "Exit code 1 if a check finds something or cannot run.",
     )
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="default: all of checks_folder")

@@ -204,7 +204,9 @@ def staging(settings: Settings) -> str:
     except ValueError as error:  # PyIceberg does not know the scheme of the URL
         raise CheckFailed(f"{place} cannot be written: {error}; correct `catalog.warehouse` in the settings") from error
     except OSError as error:
-        raise CheckFailed(f"{place} cannot be written: {error}; allow it to whoever runs loads") from error
+        raise CheckFailed(
+            f"{place} cannot be written: {error}; grant write access to the user that runs loads"
+        ) from error
     return f"{place} can be written"
 
 

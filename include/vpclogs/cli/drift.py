@@ -19,7 +19,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         "drift",
         parents=[common],
         help="show versions, unknown fields and columns by source",
-        description="What the monitors have seen of each source's formats: versions, fields that the schema does not "
+        description="The formats that the monitors have seen, per source: versions, fields that the schema does not "
         "have, and with --columns the columns that have values; each with its first and last day.",
     )
     parser.add_argument("--source", metavar="NAME", help="only this source")
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     ]
     print_table(_HEADERS, sorted(map(_row, found)))
     if not found:
-        report("the monitors have not seen any records yet: vpclogs monitor")
+        report("the monitors have not seen any records yet: run `vpclogs monitor`")
     return 0
 
 

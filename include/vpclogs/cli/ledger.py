@@ -16,7 +16,7 @@ __all__ = ["register"]
 
 def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     """Add the command."""
-    ledger = commands.add_parser("ledger", help="rebuild the ledger from the tables", description="Care of the ledger.")
+    ledger = commands.add_parser("ledger", help="rebuild the ledger from the tables", description="Rebuild the ledger.")
     actions = ledger.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
     parser = actions.add_parser(
         "rebuild",
@@ -25,7 +25,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         description="For a ledger that was lost, or that is older than the tables. Reads the tables and lists S3, and "
         "adds what is missing: objects, partitions, VPCs' regions, publishes. Loads nothing. Pause the DAGs first.",
     )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be added")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be added")
     parser.set_defaults(run=run)
 
 

@@ -54,12 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         done = run_here(pipeline, batches, run_key)
     except KeyboardInterrupt:
-        report("", "stopped: what was not published yet is not; the same command starts again where the tables are")
+        report("", "interrupted: nothing more was published; run the same command again to continue")
         raise
     if done.objects:
         report(f"loaded {many(done.objects, 'object')}: {many(done.rows, 'row')}, {done.quarantined} quarantined")
     elif done.planned:
-        report("loaded nothing: other runs published these objects meanwhile, or they are not to be had any more")
+        report("loaded nothing: other runs have published these objects, or S3 no longer has them")
     else:
         report(nothing_new(found, settings, arguments))
     if done.moved:

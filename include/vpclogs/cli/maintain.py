@@ -39,13 +39,13 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         help="check that all is there; keep tables and ledger small",
         description="Without steps, all of them in this order: "
         f"{', '.join([_RECONCILE, *STEPS])}. Each can be stopped and run again, and runs beside Airflow's runs. "
-        "Reconcile starts no reload and tells no DAG: it names what to rerun.",
+        "Reconcile starts no reload: it prints the partitions to rerun.",
     )
     parser.add_argument("steps", nargs="*", metavar="STEP", help="only these steps")
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="say what would be done (retire, compact, expire, clean_up; the others are left out)",
+        help="show what would be done (retire, compact, expire, clean_up; the others are left out)",
     )
     add_log_type(parser, required=False)
     parser.add_argument("--from", type=day, metavar="DAY", dest="first", help="reconcile from this day on")
@@ -124,7 +124,7 @@ def _retired(done: Mapping[str, Any], would: str) -> list[str]:
 def _compacted(done: Mapping[str, Any], would: str) -> list[str]:
     return [
         f"{many(one['partitions'], 'partition')} of {name} {would}compacted, {one['files_before']} files"
-        + ("" if would else f" to {one['files_after']}; {len(one['given_up'])} given up for this time")
+        + ("" if would else f" to {one['files_after']}; {len(one['given_up'])} skipped this time")
         + (f"; {many(one['left'], 'partition')} without field ids left for later runs" if one["left"] else "")
         for name, one in done.items()
     ]

@@ -19,7 +19,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         help="run the monitors and your SQL checks now",
         description="Look for silence, stale or missing data, odd volumes, lag, refused records, schema drift, and "
         "accounts that no source covers; then run the SQL files of checks_folder. What is found is kept as alerts. "
-        "Nobody is told: the DAG vpclogs_monitors does that. Exit code 1 if something of severity error is found.",
+        "Sends no notifications; the DAG vpclogs_monitors does. Exit code 1 if something of severity error is found.",
     )
     parser.set_defaults(run=run)
 

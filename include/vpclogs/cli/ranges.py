@@ -22,7 +22,9 @@ def day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day: give it as year-month-day, such as 2026-01-14") from None
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a date: write it as YYYY-MM-DD, such as 2026-01-14"
+        ) from None
 
 
 def add_log_type(parser: argparse.ArgumentParser, *, required: bool) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from vpclogs.cli.terminal import UsageError, many, print_table, report, report_failure, size_text
-from vpclogs.errors import ConfigError, InvalidPartition, VpcLogsError
+from vpclogs.cli.terminal import UsageError, many, print_table, report, report_error, report_failure, size_text
+from vpclogs.errors import ConfigError, InvalidPartition
 from vpclogs.foreign_text import shown
 from vpclogs.partitions import LogType, Partition
 
@@ -33,7 +33,7 @@ def parse_keys(keys: Sequence[str], log_type: LogType) -> list[Partition]:
     try:
         return list(dict.fromkeys(Partition.parse(key, log_type) for key in keys))
     except InvalidPartition as error:
-        raise UsageError(f"{error} (in quotes, because of the bars)") from None
+        raise UsageError(f"{error} (quote the key, because it contains |)") from None
 
 
 def parse_budget(text: str | None) -> int | None:
@@ -61,7 +61,7 @@ def airflow_runs(settings: Settings, log_type: LogType, *, note: str) -> Partiti
 
     if settings.airflow is None:
         raise ConfigError(
-            "the settings do not say where Airflow is: add `airflow: {url: ...}`, or do it in this process with --local"
+            "no Airflow is configured: add `airflow: {url: ...}` to the settings, or run in this process with --local"
         )
     return PartitionRuns(AirflowApi(settings.airflow.with_login(os.environ)), log_type, note=note)
 
@@ -107,8 +107,8 @@ def reload_here(pipeline: Pipeline, partitions: Sequence[Partition], *, command:
         try:
             batches = pipeline.plan_partition(partition.log_type, partition.key, run_key=run_key)
             run_here(pipeline, batches, run_key)
-        except VpcLogsError as error:
-            report_failure(*error.lines)
+        except Exception as error:  # Any error costs this partition only.
+            report_error(error, partition.key)
             failed += 1
         else:
             _report_reload(pipeline, run_key, partition)
@@ -122,7 +122,7 @@ def _report_reload(pipeline: Pipeline, run_key: str, partition: Partition) -> No
         kept = pipeline.ledger.partitions.status(partition.log_type, only=[partition], since=partition.day)
         rows, quarantined = (kept[0].certificate.rows, kept[0].certificate.quarantined) if kept else (0, 0)
         report(
-            f"{partition.key}: nothing to reload, S3 has no object of it any more; "
+            f"{partition.key}: nothing to reload, S3 no longer has its objects; "
             f"{many(rows, 'row')}, {quarantined} quarantined are kept"
         )
         return
@@ -152,7 +152,7 @@ def within_budget(plan: BackfillPlan, settings: Settings, budget: int | None) ->
     excess = plan.beyond(settings.limits, budget=budget)
     if excess:
         report_failure(
-            f"not started: {excess}. Take fewer days, or allow so many bytes with --budget, such as --budget 2TB"
+            f"not started: {excess}. Take fewer days, or raise the limit with --budget, such as --budget 2TB"
         )
     return excess is None
 
@@ -166,6 +166,6 @@ def confirm(question: str, *, sure: bool) -> bool:
     if sure:
         return True
     if not sys.stdin.isatty():
-        raise UsageError("nobody is there to be asked: add --yes")
+        raise UsageError("confirmation required, but stdin is not a terminal: pass --yes")
     print(f"{shown(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

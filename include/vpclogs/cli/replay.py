@@ -28,7 +28,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "replay",
         parents=[common],
-        help="load what the quarantine holds and what parses now",
+        help="load quarantined records that parse now",
         description="After an upgrade that reads more: parse the records of the quarantine again. Those that parse now "
         "move to the table, the others stay as they are. Objects that were refused whole, and records whose text was "
         "not kept, have to be read from S3 again: their partitions are reloaded.",
@@ -36,9 +36,9 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
     add_log_type(parser, required=True)
     parser.add_argument("--reason", metavar="CODE", help="only what was refused for this reason, such as bad_port")
     parser.add_argument("--partition", metavar="KEY", help="only this partition, 'account|region|day'")
-    parser.add_argument("--dry-run", action="store_true", help="parse, and say what would move; change nothing")
+    parser.add_argument("--dry-run", action="store_true", help="parse and show what would move; change nothing")
     parser.add_argument("--no-reload", action="store_true", help="leave out what must be read from S3 again")
-    parser.add_argument("--budget", metavar="SIZE", help="allow reloads of so many bytes, such as 2TB")
+    parser.add_argument("--budget", metavar="SIZE", help="raise the limit on bytes to reload, such as 2TB")
     parser.set_defaults(run=run)
 
 
@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     log_type, reason = LogType(arguments.log_type), arguments.reason
     (only,) = parse_keys([arguments.partition], log_type) if arguments.partition else [None]
     if reason is not None and reason not in REASONS:
-        raise UsageError(f"--reason {reason} is no reason code; docs/schemas.md lists them")
+        raise UsageError(f"--reason {reason} is not a reason code; see the list in docs/schemas.md")
     budget = parse_budget(arguments.budget)
     from vpclogs.config.settings import load_settings
     from vpclogs.pipeline import Pipeline

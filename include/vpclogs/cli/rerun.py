@@ -22,7 +22,7 @@ def register(commands: Subparsers, common: argparse.ArgumentParser) -> None:
         description="Start a run of the partition DAG in Airflow for each partition: it is rebuilt from what S3 has "
         "now and swapped in. A partition that has a run already is not started again. Always safe to repeat.",
     )
-    parser.add_argument("keys", nargs="+", metavar="KEY", help="'account|region|day', in quotes because of the bars")
+    parser.add_argument("keys", nargs="+", metavar="KEY", help="'account|region|day', quoted, because it contains |")
     add_log_type(parser, required=True)
     parser.add_argument("--wait", action="store_true", help="wait for the ends; exit code 1 if a run fails")
     parser.add_argument("--local", action="store_true", help="in this process, one after the other, without Airflow")

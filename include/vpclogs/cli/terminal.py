@@ -115,6 +115,18 @@ def report_failure(*lines: str) -> None:
     report(f"vpclogs: {lines[0]}", *lines[1:])
 
 
+def report_error(error: Exception, label: str = "", *, trace: bool = False) -> None:
+    """Print an error, after ``label`` if it is given, with a stack trace if requested or if the error is unexpected."""
+    if trace or not outside(error):
+        report(*trace_lines(error))
+    if isinstance(error, VpcLogsError):
+        report_failure(*error.lines)
+    else:
+        hint = [] if trace or not outside(error) else ["(--traceback shows where)"]
+        kind = type(error).__name__
+        report_failure(*error_lines(error, f"{label}: {kind}" if label else kind), *hint)
+
+
 def error_lines(error: Exception, label: str = "") -> list[str]:
     """Return the lines of an error's message, after ``label`` and a colon if it is given."""
     first, *others = error.lines if isinstance(error, VpcLogsError) else shown_lines(error)

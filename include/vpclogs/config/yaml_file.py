@@ -108,7 +108,7 @@ class ConfigFile:
                     key.value = now
                 name = str(key.value)
                 if name in first:
-                    again = f"{_joined(path, name)}: this key is here a second time, first in line {first[name]}"
+                    again = f"{_joined(path, name)}: duplicate key, first on line {first[name]}"
                     self.problems.append(Problem(_line(key), again))
                 first.setdefault(name, _line(key))
                 self._prepare(child, _joined(path, name), env, seen)

@@ -154,7 +154,7 @@ class _Part:
         settled = self._ledger.objects.settled(item.identity for item in new)  # to be moved, see misplaced rows
         late = [item for item in new if item.day < last and item.identity not in settled]
         for partition, listed in _by_partition(late).items():
-            message = f"{len(listed)} objects are not loaded, and no hourly run looks at this day any more"
+            message = f"{len(listed)} objects are not loaded, and no hourly run lists this day any more"
             self._add(partition, "late_objects", Severity.WARNING, f"{message}; a reload brings them", listed[0].key)
         return Counter(item.partition for item in late), found.failures, found.coverage(self._now, hourly=False)
 

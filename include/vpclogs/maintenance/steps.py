@@ -75,7 +75,7 @@ def _expire(pipeline: Pipeline, dry_run: bool) -> dict[str, Any]:
             if done[name] == waiting:
                 break
         else:
-            raise PublishConflict(f"the history of {name} kept changing while it was to be cut; try again")
+            raise PublishConflict(f"the history of {name} kept changing while its snapshots were expired; try again")
     return done
 
 

@@ -61,7 +61,7 @@ def look(snapshot: Snapshot, failures: dict[str, Exception] | None = None) -> Re
             _LOG.exception("the monitor %s failed", monitor.name)
             failures[monitor.name] = error
     for name, failure in failures.items():
-        message = f"the monitor {name} could not look: {type(failure).__name__}: {failure}"
+        message = f"the monitor {name} failed: {type(failure).__name__}: {failure}"
         report.findings.append(MonitorFinding(f"failed_monitors/{name}", "failed_monitors", Severity.ERROR, message))
     return report
 

@@ -77,7 +77,7 @@ def read_check(path: Path) -> SqlCheck:
     header = _header(path, sql)
     for key in _REQUIRED:
         if key not in header:
-            raise ConfigError(f"{path}:1: the header has no line `-- {key}: …`; it stands before the SQL")
+            raise ConfigError(f"{path}:1: the header has no line `-- {key}: …`; it goes before the SQL")
     return SqlCheck(
         name=path.stem,
         path=path,
@@ -121,7 +121,7 @@ def _header(path: Path, sql: str) -> Mapping[str, str]:
         if key not in _KEYS:
             raise ConfigError(f"{path}:{number}: the header has no key {key!r}; its keys are {', '.join(_KEYS)}")
         if key in header:
-            raise ConfigError(f"{path}:{number}: {key} is there a second time")
+            raise ConfigError(f"{path}:{number}: {key} is a duplicate")
         if not value or (_KEYS[key] and value not in _KEYS[key]):
             allowed = " or ".join(_KEYS[key]) or "what a violation means"
             raise ConfigError(f"{path}:{number}: {key} is {value!r}; write {allowed}")

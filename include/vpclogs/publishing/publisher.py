@@ -94,7 +94,7 @@ class Publisher:
                 continue
             if not self._completer.give_up(intent):
                 self._completer.complete(intent)
-        raise PublishConflict(f"{log_type} has had an open publish all the time; try again later")
+        raise PublishConflict(f"{log_type} had an open publish the whole time; try again later")
 
     def require_current_ledger(self, log_type: LogType) -> None:
         """Complete the open intent, and check that the ledger is as new as the tables.

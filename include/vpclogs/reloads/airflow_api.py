@@ -116,8 +116,8 @@ class AirflowApi:
         except urllib.error.HTTPError as error:
             if error.code in (404, 405):
                 raise AirflowRefused(
-                    f"Airflow at {self._url} gives no tokens for passwords (its auth manager has no /auth/token): "
-                    f"set VPCLOGS_AIRFLOW_TOKEN to a token"
+                    f"Airflow at {self._url} does not exchange passwords for tokens, because its auth manager has no "
+                    f"/auth/token: set VPCLOGS_AIRFLOW_TOKEN to a token"
                 ) from error
             raise self._explained(error, "auth/token") from error
 
@@ -133,7 +133,7 @@ class AirflowApi:
         except urllib.error.HTTPError:
             raise
         except ValueError as error:
-            raise AirflowRefused(f"{self._url}{path} does not answer as Airflow does: check {self._key}") from error
+            raise AirflowRefused(f"{self._url}{path} does not respond like Airflow: check {self._key}") from error
         except (OSError, HTTPException) as error:
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             what = "no answer in time" if isinstance(reason, socket.timeout) else reason
@@ -152,14 +152,14 @@ class AirflowApi:
             )
         if error.code == 403:
             return AirflowRefused(
-                f"Airflow does not let this user do that with {dag}: give it a role that may see and trigger DAGs "
+                f"Airflow does not allow this user to do that with {dag}: give it a role that may see and trigger DAGs "
                 f"(Op in the simple auth manager)"
             )
         if error.code == 404 and "dagRuns/" in path:
             return AirflowRefused(f"Airflow no longer has this run of {dag}: {detail}")
         if error.code == 404:
             return AirflowRefused(
-                f"Airflow at {self._url} has no DAG {dag}: see that the dags folder is deployed, without import errors"
+                f"Airflow at {self._url} has no DAG {dag}: check that its DAG file is deployed and has no import error"
             )
         if error.code == 429 or error.code >= 500:
             return AirflowUnavailable(f"Airflow at {self._url} answered {error.code}: {detail}; try again later")

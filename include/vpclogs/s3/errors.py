@@ -84,10 +84,10 @@ def diagnose(error: Exception, where: str) -> S3RequestError:
     if isinstance(error, _NO_CREDENTIALS):
         return S3RequestError("denied", f"there are no usable AWS credentials to read {where}: {error}")
     if isinstance(error, _MALFORMED):
-        return S3RequestError("s3_rejected", f"{where} cannot be asked for: {error}")
+        return S3RequestError("s3_rejected", f"{where} cannot be requested: {error}")
     if isinstance(error, boto.EndpointConnectionError | boto.ConnectTimeoutError):
         advice = "rerun later, and if it stays so check the network and endpoint_url of the source"
-        return S3RequestError("read_failed", f"nobody answers for {where} ({error}); {advice}")
+        return S3RequestError("read_failed", f"no answer for {where} ({error}); {advice}")
     return S3RequestError("read_failed", f"{where} could not be read ({type(error).__name__}: {error}); rerun later")
 
 
@@ -121,7 +121,7 @@ def _answered(error: boto.ClientError, where: str) -> S3RequestError:
 
 def _denied(operation: str, code: str, message: str, where: str) -> S3RequestError:
     if operation.startswith("AssumeRole"):
-        advice = "let its trust policy name whoever runs vpclogs, and check external_id"
+        advice = "add the identity that runs vpclogs to its trust policy, and check external_id"
         return S3RequestError("denied", f"STS refuses the role to read {where} ({message}); {advice}")
     if code not in ("AccessDenied", "403", "AllAccessDisabled"):
         return S3RequestError("denied", f"S3 does not accept the credentials for {where}: {code} ({message})")

@@ -82,7 +82,7 @@ def _chunk(column: _Fields) -> Chunk:
 def _structs(fields: _Fields, field: int) -> list[_Fields]:
     value = fields.get(field)
     if not isinstance(value, list):
-        raise BadPage(f"field {field} of the footer is no list")
+        raise BadPage(f"field {field} of the footer is not a list")
     return value
 
 
@@ -128,7 +128,7 @@ def _header(file: IO[bytes], place: int, end: int) -> tuple[_Fields, int]:
 def _number(fields: _Fields, field: int) -> int:
     value = fields.get(field)
     if not isinstance(value, int) or value < 0:
-        raise BadPage(f"field {field} of a header is no size")
+        raise BadPage(f"field {field} of a header is not a size")
     return value
 
 

@@ -125,6 +125,20 @@ def test_a_reader_that_has_seen_enough_is_no_trouble(here: Deployment) -> None:
     assert (running.returncode, complaints) == (0, b"")
 
 
+def test_broken_connections_are_failures(here: Deployment) -> None:
+    script = (
+        "import sys, vpclogs.cli as cli, vpclogs.cli.status as status\n"
+        "def broken(arguments): raise BrokenPipeError(32, 'Broken pipe')\n"
+        "status.run = broken\n"
+        "sys.exit(cli.main(['status']))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], cwd=here.folder, env=here.env, capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert "vpclogs: BrokenPipeError: [Errno 32] Broken pipe" in done.stderr
+
+
 def test_environment_errors_are_sentences_with_optional_stack_traces(here: Deployment) -> None:
     (here.folder / "vpclogs.yaml").open("a").write("ledger: sqlite:////proc/ledger.db\n")
 

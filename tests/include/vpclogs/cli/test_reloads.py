@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fake_airflow import PASSWORD, FakeAirflow, fake_airflow
 from tests.include.vpclogs.cli.conftest import Deployment
-from tests.pipelines import KEY, dns_key, event, put_lines
+from tests.pipelines import KEY, dns_key, event, make_pipeline, put_lines
+from vpclogs.cli.reloads import parse_keys, reload_here
+from vpclogs.partitions import LogType
+from vpclogs.pipeline import Pipeline
+from vpclogs.runs import BatchRef
 
 pytestmark = pytest.mark.server
 
@@ -65,7 +70,7 @@ def test_rerun_says_what_is_missing_to_reach_airflow(here: Deployment, airflow: 
     assert [done.returncode for done in (nowhere, nobody, unquoted)] == [1, 1, 2]
     assert "--local" in nowhere.stderr
     assert "VPCLOGS_AIRFLOW_PASSWORD" in nobody.stderr
-    assert "in quotes, because of the bars" in unquoted.stderr
+    assert "quote the key, because it contains |" in unquoted.stderr
 
 
 def test_backfill_shows_the_cost_keeps_the_budget_and_asks(delivered: Deployment, airflow: FakeAirflow) -> None:
@@ -91,6 +96,28 @@ def test_local_backfill_loads_and_then_skips_complete_partitions(delivered: Depl
     assert (first.returncode, again.returncode) == (0, 0), first.stderr
     assert "0 partitions to reload, 2 left out as complete" in again.stderr
     assert (count(delivered, "vpc_dns"), count(delivered, "quarantine")) == (4, 2)
+
+
+def test_any_error_of_one_partition_costs_only_that_partition(
+    tmp_path: Path, bucket: str, s3: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class OnePartitionFails(Pipeline):
+        def plan_partition(self, log_type: LogType, key: str, *, run_key: str) -> list[BatchRef]:
+            if key == KEY:
+                raise ConnectionResetError("the server has closed the connection")
+            return super().plan_partition(log_type, key, run_key=run_key)
+
+    made = make_pipeline(tmp_path, bucket, s3)
+    pipeline = OnePartitionFails(made.settings, client_for=lambda source: s3, clock=made.clock)
+    for account in (KEY[:12], OTHER[:12]):
+        put_lines(s3, bucket, dns_key("2100", account=account), [event()])
+
+    failed = reload_here(pipeline, parse_keys([KEY, OTHER], LogType.VPC_DNS), command="rerun")
+
+    printed = capsys.readouterr().err
+    assert failed == 1
+    assert f"vpclogs: {KEY}: ConnectionResetError: the server has closed the connection" in printed
+    assert f"{OTHER}: 1 row, 0 quarantined" in printed
 
 
 def test_replay_previews_its_moves_and_reloads_the_rest(delivered: Deployment, s3: Any) -> None:

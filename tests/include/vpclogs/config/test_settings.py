@@ -223,7 +223,7 @@ WRONG = {
     ),
     "a key written twice": (
         "namespace: a\nnamespace: b",
-        "4: namespace: this key is here a second time, first in line 3",
+        "4: namespace: duplicate key, first on line 3",
     ),
     "a number for text": (
         "catalog: {s3.path-style-access: true}",

@@ -44,7 +44,7 @@ def test_a_file_with_a_header_is_a_check(write):
         pytest.param(HEADER + "-- log_type: dns\nselect 1", "many.sql:3: log_type is 'dns'; write vpc_dns", id="value"),
         pytest.param("-- severity: fatal\nselect 1", "many.sql:1: severity is 'fatal'; write info or", id="severity"),
         pytest.param(HEADER + "-- severty: error\nselect 1", "many.sql:3: the header has no key 'severty'", id="typo"),
-        pytest.param(HEADER + "-- message: x\nselect 1", "many.sql:3: message is there a second time", id="twice"),
+        pytest.param(HEADER + "-- message: x\nselect 1", "many.sql:3: message is a duplicate", id="twice"),
         pytest.param("select 1\n" + HEADER, "many.sql:1: the header has no line", id="header after the SQL"),
     ],
 )
