@@ -355,4 +355,4 @@ def test_old_section_name_works_and_its_new_name_is_logged(load: Load, caplog) -
 def test_old_and_new_section_name_together_are_refused(complaints) -> None:
     (found,) = complaints(SMALLEST + "upkeep: {keep_hours: 48}\nmaintenance: {keep_hours: 48}\n")
 
-    assert "maintenance: this key is here a second time" in found
+    assert "maintenance: duplicate key" in found
