@@ -46,7 +46,7 @@ class Deployment:
         self._client_for = client_for
         self._clients: dict[str, S3Client] = {}
         self.clock = clock
-        self._sleep = sleep
+        self.sleep = sleep
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -56,14 +56,14 @@ class Deployment:
     def warehouse(self) -> Warehouse:
         from vpclogs.warehouse.tables import Warehouse
 
-        return Warehouse(self.settings.catalog, namespace=self.settings.namespace, sleep=self._sleep)
+        return Warehouse(self.settings.catalog, namespace=self.settings.namespace, sleep=self.sleep)
 
     @cached_property
     def publisher(self) -> Publisher:
         from vpclogs.publishing.publisher import Publisher
 
         return Publisher(
-            self.ledger, self.warehouse, clock=self.clock, sleep=self._sleep, maintenance=self.settings.maintenance
+            self.ledger, self.warehouse, clock=self.clock, sleep=self.sleep, maintenance=self.settings.maintenance
         )
 
     def client(self, source: Source) -> S3Client:

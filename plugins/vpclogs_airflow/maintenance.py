@@ -72,12 +72,12 @@ def announce(log_type: str, keys: list[str], outlet_events: Any = None) -> None:
 
 # all_done: one failed step must not keep the next from running
 @task(trigger_rule="all_done")
-def run_step_of(step: str) -> dict[str, Any]:
-    """Run one step of the maintenance."""
+def run_step_of(step: str) -> list[str]:
+    """Run one step of the maintenance. Return its result in words."""
     from vpclogs.maintenance.steps import run_step
 
     with open_pipeline() as pipeline:
-        return run_step(pipeline, step)
+        return run_step(pipeline, step).lines(dry_run=False)
 
 
 @task(retries=0)

@@ -7,7 +7,8 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from vpclogs.cli.terminal import Subparsers, many, print_lines, report
+from vpclogs.cli.terminal import Subparsers, print_lines, report
+from vpclogs.quantities import many
 
 if TYPE_CHECKING:
     from vpclogs.findings import Severity

@@ -6,7 +6,8 @@ import argparse
 import os
 from collections.abc import Callable
 
-from vpclogs.cli.terminal import Subparsers, error_lines, many, outside, print_lines
+from vpclogs.cli.terminal import Subparsers, error_lines, outside, print_lines
+from vpclogs.quantities import many
 
 __all__ = ["register"]
 

@@ -14,7 +14,7 @@ from pyiceberg.exceptions import NoSuchNamespaceError
 from pyiceberg.io import load_file_io
 from sqlalchemy.exc import SQLAlchemyError
 
-from vpclogs.cli.terminal import many, shortened_list
+from vpclogs.cli.terminal import shortened_list
 from vpclogs.config.filters import SeenNames, UnmatchedEntry, known_regions, unmatched_entries
 from vpclogs.config.settings import Settings
 from vpclogs.config.sources import Source
@@ -25,6 +25,7 @@ from vpclogs.ledger.database import Database
 from vpclogs.object_keys import ROOT
 from vpclogs.parsing import ObjectEnd, ObjectState, parse
 from vpclogs.planning.survey import survey
+from vpclogs.quantities import many
 from vpclogs.reasons import REASONS
 from vpclogs.s3.clients import client_for
 from vpclogs.s3.errors import S3RequestError, diagnose, patiently

@@ -6,7 +6,8 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from vpclogs.cli.terminal import Subparsers, many, report, report_failure
+from vpclogs.cli.terminal import Subparsers, report, report_failure
+from vpclogs.quantities import many
 
 if TYPE_CHECKING:
     from vpclogs.recovery.rebuild import Rebuilt

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from vpclogs.cli.terminal import many, shortened_list
+from vpclogs.cli.terminal import shortened_list
 from vpclogs.object_keys import ROOT
+from vpclogs.quantities import many
 
 if TYPE_CHECKING:
     from vpclogs.config.settings import Settings

@@ -10,7 +10,8 @@ from uuid import uuid4
 from vpclogs.cli.listings import listing_notes, nothing_new
 from vpclogs.cli.progress import run_here
 from vpclogs.cli.ranges import add_range, wanted
-from vpclogs.cli.terminal import Subparsers, many, report
+from vpclogs.cli.terminal import Subparsers, report
+from vpclogs.quantities import many
 
 if TYPE_CHECKING:
     from vpclogs.planning.survey import Survey

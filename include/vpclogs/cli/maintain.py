@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vpclogs.cli.ranges import add_log_type, day
-from vpclogs.cli.terminal import (
-    Subparsers,
-    UsageError,
-    error_lines,
-    many,
-    print_lines,
-    report,
-    report_failure,
-    size_text,
-)
+from vpclogs.cli.terminal import Subparsers, UsageError, error_lines, print_lines, report, report_failure
 from vpclogs.errors import VpcLogsError
 from vpclogs.maintenance.steps import STEPS
 from vpclogs.partitions import LogType
+from vpclogs.quantities import many
 
 if TYPE_CHECKING:
     from vpclogs.pipeline import Pipeline
@@ -110,36 +101,5 @@ def _reconcile(pipeline: Pipeline, log_type: str | None, days: list[date] | None
 def _maintenance(pipeline: Pipeline, step: str, *, dry_run: bool) -> None:
     from vpclogs.maintenance.steps import run_step
 
-    done = run_step(pipeline, step, dry_run=dry_run)
-    would = "would be " if dry_run else ""
-    for line in _LINES[step](done, would):
+    for line in run_step(pipeline, step, dry_run=dry_run).lines(dry_run=dry_run):
         print_lines(f"{step}: {line}")
-
-
-def _retired(done: Mapping[str, Any], would: str) -> list[str]:
-    gone = [f"{many(count, 'partition')} of {name} {would}deleted" for name, count in done["partitions"].items()]
-    return [*gone, f"{many(done['objects'], 'object')} forgotten"] if gone else ["everything is kept"]
-
-
-def _compacted(done: Mapping[str, Any], would: str) -> list[str]:
-    return [
-        f"{many(one['partitions'], 'partition')} of {name} {would}compacted, {one['files_before']} files"
-        + ("" if would else f" to {one['files_after']}; {len(one['given_up'])} skipped this time")
-        + (f"; {many(one['left'], 'partition')} without field ids left for later runs" if one["left"] else "")
-        for name, one in done.items()
-    ]
-
-
-def _expired(done: Mapping[str, Any], would: str) -> list[str]:
-    return [f"{many(count, 'snapshot')} of {name} {would}expired" for name, count in done.items()]
-
-
-def _pruned(done: Mapping[str, Any], would: str) -> list[str]:
-    return [f"{many(done['runs'], 'run')} and {many(done['findings'], 'finding')} forgotten"]
-
-
-def _cleaned(done: Mapping[str, Any], would: str) -> list[str]:
-    return [f"{many(done['files'], 'file')}, {size_text(done['bytes'])}, {would}deleted"]
-
-
-_LINES = {"retire": _retired, "compact": _compacted, "expire": _expired, "prune": _pruned, "clean_up": _cleaned}

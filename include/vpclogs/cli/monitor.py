@@ -6,7 +6,8 @@ import argparse
 import os
 
 from vpclogs.cli.alerts import print_finding
-from vpclogs.cli.terminal import Subparsers, many, report, report_failure
+from vpclogs.cli.terminal import Subparsers, report, report_failure
+from vpclogs.quantities import many
 
 __all__ = ["register"]
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from vpclogs.cli.listings import listing_notes, nothing_new
 from vpclogs.cli.ranges import add_range, wanted
-from vpclogs.cli.terminal import Subparsers, many, print_table, report, report_failure, size_text
+from vpclogs.cli.terminal import Subparsers, print_table, report, report_failure
+from vpclogs.quantities import many, size_text
 
 if TYPE_CHECKING:
     from vpclogs.objects import LogObject

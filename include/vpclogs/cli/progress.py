@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from vpclogs.cli.terminal import NOTES, error_lines, many, report, size_text
+from vpclogs.cli.terminal import NOTES, error_lines, report
 from vpclogs.foreign_text import shown
+from vpclogs.quantities import many, size_text
 from vpclogs.runs import BatchRef, RunCounts, RunOutcome, StageCounts, Watcher
 
 if TYPE_CHECKING:

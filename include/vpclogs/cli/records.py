@@ -10,9 +10,10 @@ from typing import IO, Any
 
 from msgspec.json import Encoder
 
-from vpclogs.cli.terminal import report, report_failure, size_text
+from vpclogs.cli.terminal import report, report_failure
 from vpclogs.foreign_text import shown_json
 from vpclogs.parsing import ObjectEnd, ObjectState, Parsed, Refused
+from vpclogs.quantities import size_text
 from vpclogs.reasons import REASONS
 
 __all__ = ["Output", "Report"]

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from vpclogs.cli.terminal import UsageError, many, print_table, report, report_error, report_failure, size_text
+from vpclogs.cli.terminal import UsageError, print_table, report, report_error, report_failure
 from vpclogs.errors import ConfigError, InvalidPartition
 from vpclogs.foreign_text import shown
 from vpclogs.partitions import LogType, Partition
+from vpclogs.quantities import many, size_text
 
 if TYPE_CHECKING:
     from vpclogs.config.settings import Settings

@@ -11,9 +11,10 @@ from uuid import uuid4
 
 from vpclogs.cli.ranges import add_log_type
 from vpclogs.cli.reloads import parse_budget, parse_keys, reload_here, within_budget
-from vpclogs.cli.terminal import Subparsers, UsageError, many, print_table, report, report_failure, size_text
+from vpclogs.cli.terminal import Subparsers, UsageError, print_table, report, report_failure
 from vpclogs.errors import VpcLogsError
 from vpclogs.partitions import LogType, Partition
+from vpclogs.quantities import many, size_text
 
 if TYPE_CHECKING:
     from vpclogs.pipeline import Pipeline

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from vpclogs.cli.ranges import add_log_type, day
-from vpclogs.cli.terminal import Subparsers, UsageError, print_lines, print_table, report, size_text
+from vpclogs.cli.terminal import Subparsers, UsageError, print_lines, print_table, report
 from vpclogs.errors import InvalidPartition
 from vpclogs.partitions import LogType, Partition
+from vpclogs.quantities import size_text
 
 if TYPE_CHECKING:
     from vpclogs.ledger import Ledger

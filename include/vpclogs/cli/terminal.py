@@ -27,8 +27,6 @@ __all__ = [
     "report_failure",
     "error_lines",
     "json_text",
-    "many",
-    "size_text",
     "outside",
     "print_table",
     "report",
@@ -136,16 +134,6 @@ def error_lines(error: Exception, label: str = "") -> list[str]:
 def trace_lines(error: BaseException) -> list[str]:
     """Return the stack trace of an error. All lines but the first are indented."""
     return shown_lines("".join(traceback.format_exception(error)))
-
-
-def size_text(count: int) -> str:
-    """Bytes for people: ``12.3 MB``, or ``5,120 bytes`` if they are few."""
-    return f"{count / 1e6:,.1f} MB" if count >= 50_000 else f"{count:,} bytes"
-
-
-def many(count: int, thing: str, things: str = "") -> str:
-    """A count with its noun: ``1 batch``, ``2 batches``."""
-    return f"{count} {thing if count == 1 else things or thing + 's'}"
 
 
 def shortened_list(names: Sequence[str], most: int = 10) -> str:

@@ -22,6 +22,7 @@ from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table import Table
 
 from vpclogs.errors import VpcLogsError
+from vpclogs.quantities import many, size_text
 
 if TYPE_CHECKING:
     from vpclogs.pipeline import Pipeline
@@ -40,6 +41,11 @@ class Cleaned:
     runs: int = 0
     files: int = 0
     bytes: int = 0
+
+    def lines(self, *, dry_run: bool) -> list[str]:
+        """Return the result in words."""
+        would = "would be " if dry_run else ""
+        return [f"{many(self.files, 'file')}, {size_text(self.bytes)}, {would}deleted"]
 
 
 def clean_up(pipeline: Pipeline, *, dry_run: bool = False) -> Cleaned:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
@@ -26,11 +27,11 @@ from pyiceberg.io.pyarrow import parquet_file_to_data_file
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import FileScanTask, Table
 
-from vpclogs.errors import VpcLogsError
+from vpclogs.errors import PublishConflict, VpcLogsError
 from vpclogs.maintenance.time_order import rows_in_order
 from vpclogs.partitions import Partition
-from vpclogs.publishing.commit import backoff
-from vpclogs.warehouse.catalog_errors import UNDECIDED
+from vpclogs.quantities import many
+from vpclogs.warehouse.commit_retry import commit
 from vpclogs.warehouse.parquet import ParquetFile
 from vpclogs.warehouse.partition_files import PartitionFiles, files_by_partition, on_days
 from vpclogs.warehouse.snapshots import FastTransaction
@@ -65,6 +66,17 @@ class Compacted:
     files_after: int = 0
     rows: int = 0
     left: int = 0
+
+    def line(self, name: str, *, dry_run: bool) -> str:
+        """Return the result for the table ``name`` in words."""
+        count = many(len(self.partitions), "partition")
+        if dry_run:
+            text = f"{count} of {name} would be compacted, {self.files_before} files"
+        else:
+            text = f"{count} of {name} compacted, {self.files_before} files to {self.files_after}; "
+            text += f"{len(self.given_up)} skipped this time"
+        left = f"; {many(self.left, 'partition')} without field ids left for later runs" if self.left else ""
+        return text + left
 
 
 @dataclass(frozen=True)
@@ -174,23 +186,23 @@ def _commit(
 ) -> None:
     """Commit the new files. A compaction that is given up leaves its files to the clean-up."""
     pending = list(rewrites)
-    for attempt in range(_ATTEMPTS):
+
+    def attempt() -> None:
+        nonlocal pending
         table = warehouse.table(name)
         found = files_by_partition(table, on_days(rewrite.partition.day for rewrite in pending))
         finished = [one for one in pending if one.new and _has(found, one.partition, one.new)]
         pending = [one for one in pending if one not in finished and _has(found, one.partition, _paths(one))]
         for rewrite in finished:  # by an attempt whose answer was lost
             _count(done, rewrite)
-        if not pending:
-            break
-        try:
+        if pending:
             _swap(table, pending)
-        except UNDECIDED:
-            sleep(backoff(attempt))
-            continue
         for rewrite in pending:
             _count(done, rewrite)
-        break
+
+    # A partition that publishes keep changing is given up: its small files cost speed, not rows.
+    with suppress(PublishConflict):
+        commit(attempt, f"compacting {name}", attempts=_ATTEMPTS, sleep=sleep)
     done.given_up += [one.partition for one in rewrites if one.partition not in done.partitions]
 
 

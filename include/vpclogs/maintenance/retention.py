@@ -6,9 +6,7 @@ continues. Planning leaves out expired days, so forgotten objects are not loaded
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -16,11 +14,10 @@ from typing import TYPE_CHECKING
 from pyiceberg.expressions import And, BooleanExpression, LessThan
 from pyiceberg.table import Table
 
-from vpclogs.errors import PublishConflict
 from vpclogs.partitions import LogType
-from vpclogs.publishing.commit import backoff
+from vpclogs.quantities import many
 from vpclogs.schemas import schema_for
-from vpclogs.warehouse.catalog_errors import UNDECIDED
+from vpclogs.warehouse.commit_retry import commit
 from vpclogs.warehouse.partition_files import files_by_partition
 from vpclogs.warehouse.snapshots import FastTransaction, history, intent_of
 from vpclogs.warehouse.tables import QUARANTINE, equals
@@ -44,6 +41,12 @@ class Retired:
     partitions: dict[str, int] = field(default_factory=dict)
     objects: int = 0
 
+    def lines(self, *, dry_run: bool) -> list[str]:
+        """Return the result in words."""
+        would = "would be " if dry_run else ""
+        gone = [f"{many(count, 'partition')} of {name} {would}deleted" for name, count in self.partitions.items()]
+        return [*gone, f"{many(self.objects, 'object')} forgotten"] if gone else ["everything is kept"]
+
 
 @dataclass
 class Pruned:
@@ -52,6 +55,10 @@ class Pruned:
     publishes: int = 0
     runs: int = 0
     findings: int = 0
+
+    def lines(self, *, dry_run: bool) -> list[str]:
+        """Return the result in words."""
+        return [f"{many(self.runs, 'run')} and {many(self.findings, 'finding')} forgotten"]
 
 
 def retire(pipeline: Pipeline, *, dry_run: bool = False) -> Retired:
@@ -62,7 +69,7 @@ def retire(pipeline: Pipeline, *, dry_run: bool = False) -> Retired:
         first = maintenance.first_kept_day(log_type, today)
         for name, since in ((QUARANTINE, first_refused(maintenance, log_type, today)), (log_type.value, first)):
             if since is not None:
-                count = _delete(pipeline, name, log_type, since, dry_run=dry_run, sleep=time.sleep)
+                count = _delete(pipeline, name, log_type, since, dry_run=dry_run)
                 done.partitions[name] = done.partitions.get(name, 0) + count
         if first is not None and not dry_run:
             done.objects += pipeline.ledger.pruning.partitions(log_type, first)
@@ -94,27 +101,23 @@ def first_refused(maintenance: MaintenanceSettings, log_type: LogType, today: da
     return mine if first is None else max(first, mine)
 
 
-def _delete(
-    pipeline: Pipeline, name: str, log_type: LogType, since: date, *, dry_run: bool, sleep: Callable[[float], None]
-) -> int:
+def _delete(pipeline: Pipeline, name: str, log_type: LogType, since: date, *, dry_run: bool) -> int:
     """Delete the partitions of a table before a day and return their number. Drops whole files and rewrites none."""
     where = _before(name, log_type, since)
-    count = 0
-    for attempt in range(_ATTEMPTS):
+    counts = [0]
+
+    def attempt() -> None:
         table = pipeline.warehouse.table(name)
-        left = len(files_by_partition(table, where))
-        count = max(count, left)  # none is left if an earlier attempt succeeded but its answer was lost
-        if not left or dry_run:
-            return count
-        try:
-            _commit(table, where, since)
-            return count
-        except UNDECIDED:
-            sleep(backoff(attempt))
-    raise PublishConflict(f"deleting the days before {since} of {name} kept conflicting with publishes; try again")
+        counts.append(len(files_by_partition(table, where)))
+        if counts[-1] and not dry_run:
+            _drop(table, where, since)
+
+    commit(attempt, f"deleting the days before {since} of {name}", attempts=_ATTEMPTS, sleep=pipeline.sleep)
+    # The last count is 0 if an earlier attempt succeeded but its answer was lost.
+    return max(counts)
 
 
-def _commit(table: Table, where: BooleanExpression, since: date) -> None:
+def _drop(table: Table, where: BooleanExpression, since: date) -> None:
     with FastTransaction(table) as transaction, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Delete operation did not match")  # a concurrent retention was faster
         transaction.delete(where, snapshot_properties={RETENTION_PROPERTY: since.isoformat()})

@@ -1,4 +1,4 @@
-"""The steps of the daily maintenance, for the DAG and the command: plain data in, plain data out.
+"""The steps of the daily maintenance, for the DAG and the command.
 
 Each can be killed at any point and run again, and runs beside publishing.
 """
@@ -6,22 +6,54 @@ Each can be killed at any point and run again, and runs beside publishing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
-from vpclogs.errors import PublishConflict
 from vpclogs.partitions import LogType
+from vpclogs.quantities import many
 
 if TYPE_CHECKING:
+    from vpclogs.maintenance.compaction import Compacted
     from vpclogs.pipeline import Pipeline
 
-__all__ = ["STEPS", "run_step"]
+__all__ = ["STEPS", "StepResult", "run_step"]
 
 _ATTEMPTS = 10
 
 
-def run_step(pipeline: Pipeline, name: str, *, dry_run: bool = False) -> dict[str, Any]:
+class StepResult(Protocol):
+    """The result of a step."""
+
+    def lines(self, *, dry_run: bool) -> list[str]:
+        """Return the result in words, a line per table or total."""
+
+
+@dataclass(frozen=True)
+class CompactedTables:
+    """The compactions by table."""
+
+    tables: dict[str, Compacted]
+
+    def lines(self, *, dry_run: bool) -> list[str]:
+        """See `StepResult`."""
+        return [one.line(name, dry_run=dry_run) for name, one in self.tables.items()]
+
+
+@dataclass(frozen=True)
+class Expired:
+    """The number of expired snapshots by table."""
+
+    snapshots: dict[str, int]
+
+    def lines(self, *, dry_run: bool) -> list[str]:
+        """See `StepResult`."""
+        would = "would be " if dry_run else ""
+        return [f"{many(count, 'snapshot')} of {name} {would}expired" for name, count in self.snapshots.items()]
+
+
+def run_step(pipeline: Pipeline, name: str, *, dry_run: bool = False) -> StepResult:
     """Run one of `STEPS`. A dry run changes nothing and returns the work to do.
 
     Raises:
@@ -33,65 +65,57 @@ def run_step(pipeline: Pipeline, name: str, *, dry_run: bool = False) -> dict[st
     return STEPS[name](pipeline, dry_run)
 
 
-def _retire(pipeline: Pipeline, dry_run: bool) -> dict[str, Any]:
+def _retire(pipeline: Pipeline, dry_run: bool) -> StepResult:
     from vpclogs.maintenance.retention import retire
 
-    return asdict(retire(pipeline, dry_run=dry_run))
+    return retire(pipeline, dry_run=dry_run)
 
 
-def _compact(pipeline: Pipeline, dry_run: bool) -> dict[str, Any]:
+def _compact(pipeline: Pipeline, dry_run: bool) -> StepResult:
     from vpclogs.maintenance.compaction import compact
 
-    done = {}
-    for name in pipeline.warehouse.names():
-        one = compact(
-            pipeline.warehouse,
-            name,
-            settings=pipeline.settings,
-            today=pipeline.clock().date(),
-            dry_run=dry_run,
-        )
-        done[name] = asdict(one) | {"partitions": len(one.partitions), "given_up": [p.key for p in one.given_up]}
-    return done
+    today, settings = pipeline.clock().date(), pipeline.settings
+    run = partial(compact, pipeline.warehouse, settings=settings, today=today, dry_run=dry_run)
+    return CompactedTables({name: run(name) for name in pipeline.warehouse.names()})
 
 
-def _expire(pipeline: Pipeline, dry_run: bool) -> dict[str, Any]:
-    """Snapshots expired, by table."""
+def _expire(pipeline: Pipeline, dry_run: bool) -> StepResult:
+    from vpclogs.warehouse.commit_retry import commit
     from vpclogs.warehouse.expiry import expire, expired
 
-    maintenance = pipeline.settings.maintenance
+    maintenance, ledger = pipeline.settings.maintenance, pipeline.ledger
+    keep, most = maintenance.keep_snapshots, maintenance.max_snapshots
     since = pipeline.clock() - timedelta(hours=maintenance.keep_hours)
-    done: dict[str, Any] = {}
-    for name in pipeline.warehouse.names():
-        for _ in range(_ATTEMPTS):
-            table = pipeline.warehouse.table(name)
-            limits: dict[str, Any] = {
-                "keep": maintenance.keep_snapshots,
-                "since": since,
-                "most": maintenance.max_snapshots,
-            }
-            waiting = len(expired(table, pipeline.ledger, **limits))
-            done[name] = waiting if dry_run else expire(table, pipeline.ledger, **limits)
-            if done[name] == waiting:
-                break
-        else:
-            raise PublishConflict(f"the history of {name} kept changing while its snapshots were expired; try again")
-    return done
+
+    def attempt(name: str) -> int:
+        table = pipeline.warehouse.table(name)
+        if dry_run:
+            return len(expired(table, ledger, keep=keep, since=since, most=most))
+        return expire(table, ledger, keep=keep, since=since, most=most)
+
+    return Expired(
+        {
+            name: commit(
+                partial(attempt, name), f"expiring snapshots of {name}", attempts=_ATTEMPTS, sleep=pipeline.sleep
+            )
+            for name in pipeline.warehouse.names()
+        }
+    )
 
 
-def _prune(pipeline: Pipeline, dry_run: bool) -> dict[str, Any]:
-    from vpclogs.maintenance.retention import prune
+def _prune(pipeline: Pipeline, dry_run: bool) -> StepResult:
+    from vpclogs.maintenance.retention import Pruned, prune
 
-    return {} if dry_run else asdict(prune(pipeline))
+    return Pruned() if dry_run else prune(pipeline)
 
 
-def _clean_up(pipeline: Pipeline, dry_run: bool) -> dict[str, Any]:
+def _clean_up(pipeline: Pipeline, dry_run: bool) -> StepResult:
     from vpclogs.maintenance.cleanup import clean_up
 
-    return asdict(clean_up(pipeline, dry_run=dry_run))
+    return clean_up(pipeline, dry_run=dry_run)
 
 
-STEPS: dict[str, Callable[[Pipeline, bool], dict[str, Any]]] = {
+STEPS: dict[str, Callable[[Pipeline, bool], StepResult]] = {
     "retire": _retire,
     "compact": _compact,
     "expire": _expire,

@@ -8,11 +8,11 @@ intent can lose or repeat a row.
 
 from __future__ import annotations
 
-import random
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 
 import pyarrow as pa
@@ -21,16 +21,16 @@ from pyiceberg.expressions import AlwaysFalse, And, BooleanExpression, Or
 from pyiceberg.table import Table
 
 from vpclogs.config.settings import MaintenanceSettings
-from vpclogs.errors import LedgerMismatch, PublishConflict, VpcLogsError
+from vpclogs.errors import LedgerMismatch, VpcLogsError
 from vpclogs.intents import Intent, Removal
 from vpclogs.ledger import Ledger
 from vpclogs.partitions import LogType, Partition
-from vpclogs.warehouse.catalog_errors import UNDECIDED
+from vpclogs.warehouse.commit_retry import UNDECIDED, commit
 from vpclogs.warehouse.expiry import expire
 from vpclogs.warehouse.snapshots import INTENT_PROPERTY, FastTransaction, history, intent_of, merging
 from vpclogs.warehouse.tables import QUARANTINE, Warehouse, equals, in_partition, one_of
 
-__all__ = ["Completer", "backoff"]
+__all__ = ["Completer"]
 
 _ATTEMPTS = 200
 _UNREADABLE = (FileNotFoundError, pa.ArrowInvalid)
@@ -114,35 +114,32 @@ class Completer:
         """Commit the intent's changes to one table. Return False if the intent is no longer open."""
         if not intent.plan.files.get(name) and not intent.plan.removals_in(name):
             return True
-        trouble: Exception | None = None
-        for attempt in range(_ATTEMPTS):
-            # This order matters, see the module's docstring: load, ask the ledger, search, commit.
-            table = self._warehouse.table(name)
-            if not self._ledger.intents.is_open(intent.seq):
-                return False
-            if self._is_in(table, intent):
-                return True
-            try:
-                _change(table, intent, name)
-                self._shorten(table)
-                return True
-            except UNDECIDED as error:  # the catalog may have accepted it: the search of the next attempt finds out
-                trouble = error
-                self._sleep(backoff(attempt))
-            except _UNREADABLE as error:
-                raise VpcLogsError(
-                    f"run {intent.plan.run_key}: a staged file cannot be read when it is to be published ({error}). "
-                    f"Clear the run's stage tasks, so that they write it again."
-                ) from error
-        raise PublishConflict(
-            f"run {intent.plan.run_key}: the commit to {name} failed {_ATTEMPTS} times, at last with "
-            f"{type(trouble).__name__}: {trouble}; try again"
-        )
+        what = f"run {intent.plan.run_key}: the commit to {name}"
+        return commit(lambda: self._attempt(intent, name), what, attempts=_ATTEMPTS, sleep=self._sleep)
+
+    def _attempt(self, intent: Intent, name: str) -> bool:
+        # This order matters, see the module's docstring: load, ask the ledger, search, commit.
+        table = self._warehouse.table(name)
+        if not self._ledger.intents.is_open(intent.seq):
+            return False
+        if self._is_in(table, intent):
+            return True
+        try:
+            _change(table, intent, name)
+        except _UNREADABLE as error:
+            raise VpcLogsError(
+                f"run {intent.plan.run_key}: a staged file cannot be read when it is to be published ({error}). "
+                f"Clear the run's stage tasks, so that they write it again."
+            ) from error
+        self._shorten(table)
+        return True
 
     def _shorten(self, table: Table) -> None:
         """Expire snapshots of a long history, which would slow down every publish."""
         if len(table.metadata.snapshots) > self._maintenance.max_snapshots:
-            expire(table, self._ledger, keep=self._maintenance.keep_snapshots)
+            # A conflict leaves them to the next publish.
+            with suppress(*UNDECIDED):
+                expire(table, self._ledger, keep=self._maintenance.keep_snapshots)
 
     def _is_in(self, table: Table, intent: Intent) -> bool:
         """Return True if the table has the intent, which can only be in snapshots after the intent's base."""
@@ -168,11 +165,6 @@ class Completer:
                 f"the newest publish in {'.'.join(table.name())} is not in the ledger: the ledger is older "
                 f"than the table, or of another deployment. Run `vpclogs ledger rebuild`, then run this again."
             )
-
-
-def backoff(attempt: int) -> float:
-    """Return the seconds to wait after failed attempt 0, 1, …: at most one, with jitter."""
-    return random.uniform(0.02, min(0.05 * 2**attempt, 1.0))  # noqa: S311 - jitter, no secret
 
 
 def _change(table: Table, intent: Intent, name: str) -> None:

@@ -25,9 +25,10 @@ from vpclogs.intents import Intent
 from vpclogs.ledger import Ledger
 from vpclogs.manifests import Manifest
 from vpclogs.partitions import LogType
-from vpclogs.publishing.commit import Completer, backoff
+from vpclogs.publishing.commit import Completer
 from vpclogs.publishing.plan import Draft
 from vpclogs.staged import BatchResult
+from vpclogs.warehouse.commit_retry import backoff
 from vpclogs.warehouse.tables import Warehouse
 
 __all__ = ["Publisher"]

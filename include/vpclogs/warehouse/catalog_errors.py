@@ -6,36 +6,29 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from pyiceberg.exceptions import (
-    CommitFailedException,
     CommitStateUnknownException,
     ServerError,
     ServiceUnavailableError,
     TooManyRequestsError,
-    ValidationException,
 )
 from requests import RequestException
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from vpclogs.errors import CatalogUnavailable
 
-__all__ = ["ATTEMPTS", "UNDECIDED", "patiently"]
+__all__ = ["ATTEMPTS", "TRANSIENT", "patiently"]
 
 ATTEMPTS = 6
 """Tries of one request: about four seconds in all, eight at most."""
 
-# 429, 5xx, and connections that are refused, cut or time out. SQL catalogs raise none of these.
-_PASSING = (
+TRANSIENT = (
     CommitStateUnknownException,
     ServerError,
     ServiceUnavailableError,
     TooManyRequestsError,
     RequestException,
 )
-
-UNDECIDED = (CommitFailedException, ValidationException, *_PASSING)
-"""Errors of a commit with an unknown outcome. The catalog may have accepted it, so the committer has to load the
-table again and check.
-"""
+"""429, 5xx, and connections that are refused, cut or time out. SQL catalogs raise none of these."""
 
 T = TypeVar("T")
 
@@ -51,13 +44,13 @@ def patiently(call: Callable[[], T], what: str, *, sleep: Callable[[float], None
     retrying = Retrying(
         stop=stop_after_attempt(ATTEMPTS),
         wait=wait_random_exponential(multiplier=0.25, max=5.0),
-        retry=retry_if_exception_type(_PASSING),
+        retry=retry_if_exception_type(TRANSIENT),
         sleep=sleep,
         reraise=True,
     )
     try:
         return retrying(call)
-    except _PASSING as error:
+    except TRANSIENT as error:
         raise CatalogUnavailable(
             f"{what}: the catalog failed {ATTEMPTS} times, at last with {type(error).__name__}: {error}. "
             f"Rerun later; if it goes on, look at the catalog's own log, and check `catalog` with `vpclogs doctor`."

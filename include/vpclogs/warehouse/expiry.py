@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update.snapshot import ExpireSnapshots
 
 from vpclogs.ledger import Ledger
 from vpclogs.partitions import LogType
-from vpclogs.warehouse.catalog_errors import UNDECIDED
 from vpclogs.warehouse.snapshots import FastTransaction, history, intent_of
 
 __all__ = ["expire", "expired"]
@@ -28,8 +28,10 @@ def expire(table: Table, ledger: Ledger, *, keep: int, since: datetime | None = 
     """Expire snapshots of a freshly loaded table and return their number.
 
     The newest ``keep`` snapshots stay, those since ``since`` up to ``most``, foreign branches and tags, and whatever
-    publishing needs. If another process changes the table at the same moment, or the catalog fails, nothing is
-    counted: the next call expires the rest.
+    publishing needs.
+
+    Raises:
+        CommitFailedException: another process has just expired one of them. Any other error of `UNDECIDED`, too.
     """
     if not expired(table, ledger, keep=keep, since=since, most=most):
         return 0
@@ -40,8 +42,8 @@ def expire(table: Table, ledger: Ledger, *, keep: int, since: datetime | None = 
         return 0
     try:
         ExpireSnapshots(FastTransaction(table, autocommit=True)).by_ids(ids).commit()
-    except (*UNDECIDED, ValueError):  # ValueError: another process just expired one of them
-        return 0
+    except ValueError as error:  # pyiceberg reports a snapshot that is gone this way
+        raise CommitFailedException(str(error)) from error
     return len(ids)
 
 

@@ -22,8 +22,8 @@ LATER = datetime.now(UTC) + timedelta(days=60)
 KEPT = (LATER.date() - partition_of(1).day).days
 
 POINTS = [
-    ("retire", "vpclogs.maintenance.retention:_commit", "before"),
-    ("retire", "vpclogs.maintenance.retention:_commit", "after"),
+    ("retire", "vpclogs.maintenance.retention:_drop", "before"),
+    ("retire", "vpclogs.maintenance.retention:_drop", "after"),
     ("compact", "vpclogs.maintenance.compaction:_commit", "before"),
     ("compact", "vpclogs.maintenance.compaction:_swap", "after"),
     ("expire", "vpclogs.warehouse.expiry:expire", "after"),
