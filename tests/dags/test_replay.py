@@ -81,4 +81,4 @@ def test_a_form_that_makes_no_sense_fails_at_once(configure, impatient_dags, cap
     ended = impatient_dags["vpc_dns_replay"].test(run_conf={"reason": "bad_prot", "partition": None})
 
     assert ended.state == "failed"
-    assert "is no reason code" in capfd.readouterr().out
+    assert "is not a reason code" in capfd.readouterr().out

@@ -259,7 +259,7 @@ def accept(database: Database) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("INSERT", f"source dns {OTHER} us-west-2 2022-10-07: the ledger does not take 1 objects, such as AWSLogs/"),
+        ("INSERT", f"source dns {OTHER} us-west-2 2022-10-07: the ledger rejects 1 objects, such as AWSLogs/"),
         ("UPDATE", f"{OTHER}|us-west-2|2022-10-07: the ledger rejects it: not this one"),
     ],
     ids=["listed", "published"],

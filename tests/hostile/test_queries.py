@@ -367,7 +367,7 @@ def test_ctrl_c_stops_a_query_at_once(tmp_path):
     command.send_signal(signal.SIGINT)
     _, stderr = command.communicate(timeout=10)
 
-    assert (command.returncode, stderr) == (130, b"vpclogs: stopped by you\n")
+    assert (command.returncode, stderr) == (130, b"vpclogs: interrupted\n")
     assert not workers[0].is_running()
 
 
