@@ -61,7 +61,7 @@ def whole(kind: str, files: list[Path], out: Path) -> int:
     paths = {file.name: file for file in files}
 
     def fetch(source: str, items: list[LogObject]) -> list[ObjectInput]:
-        return [ObjectInput(place, item.key, _chunks(paths[item.key])) for place, item in enumerate(items)]
+        return [ObjectInput(place, item.key, _chunks(paths[item.key]), item.region) for place, item in enumerate(items)]
 
     result = stage(
         objects,

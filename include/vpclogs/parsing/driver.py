@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from tempfile import SpooledTemporaryFile
+from types import MappingProxyType
 from typing import IO
 
 from vpclogs.foreign_text import logger
@@ -17,8 +18,8 @@ from vpclogs.partitions import LogType
 
 __all__ = ["parse", "text_parser"]
 
-ParquetParser = Callable[[int, IO[bytes], ParseLimits], Iterator[BlockResult]]
-"""(ordinal of the object, the whole file, seekable, limits) -> results, row group by row group."""
+ParquetParser = Callable[[int, IO[bytes], ParseLimits, str | None], Iterator[BlockResult]]
+"""(ordinal of the object, the whole file, seekable, limits, its region) -> results, row group by row group."""
 
 _MAX_WAITING = 4096  # objects whose ends may wait for a block to fill
 _MAX_HELD_REFUSED = 100_000  # they cost memory much beyond their bytes
@@ -40,7 +41,8 @@ def parse(log_type: LogType, inputs: Iterable[ObjectInput], limits: ParseLimits 
 class _Driver:
     def __init__(self, log_type: LogType, limits: ParseLimits) -> None:
         self._limits = limits
-        self._text = text_parser(log_type, limits)
+        self._regions: dict[int, str | None] = {}  # of the objects under way, for the parser
+        self._text = text_parser(log_type, limits, regions=self._regions)
         self._parquet = _parquet_parser(log_type)
         self._builder = BlockBuilder(limits)
         self._waiting: list[Account] = []  # objects in the builder, and those that ended among them
@@ -48,6 +50,7 @@ class _Driver:
     def run(self, inputs: Iterable[ObjectInput]) -> Iterator[Event]:
         for item in inputs:
             account = Account(item.ordinal)
+            self._regions[item.ordinal] = item.region
             try:
                 yield from self._read(account, item.chunks)
             except ObjectUnreadable as fate:
@@ -127,7 +130,7 @@ class _Driver:
                     raise too_large(self._limits)
                 file.write(chunk)
             file.seek(0)
-            for result in parser(account.ordinal, file, self._limits):
+            for result in parser(account.ordinal, file, self._limits, self._regions[account.ordinal]):
                 yield from settle(result, (), [account])
 
     def _flush(self) -> Iterator[Event]:
@@ -135,6 +138,7 @@ class _Driver:
         waiting, self._waiting = self._waiting, []
         yield from self._parse(self._builder.take(), waiting)
         for account in waiting:
+            del self._regions[account.ordinal]
             yield account.end()
 
     def _parse(self, block: Block, accounts: list[Account]) -> Iterator[Parsed]:
@@ -159,8 +163,18 @@ class _Driver:
             yield from self._parse(block.only(account.ordinal), [account])
 
 
-def text_parser(log_type: LogType, limits: ParseLimits, *, whole: bool = True) -> TextParser:
-    """Return the parser of the log's text form. ``whole`` is True if all records of each object are parsed."""
+def text_parser(
+    log_type: LogType,
+    limits: ParseLimits,
+    *,
+    regions: Mapping[int, str | None] = MappingProxyType({}),
+    whole: bool = True,
+) -> TextParser:
+    """Return the parser of the log's text form.
+
+    ``regions`` are those of flow log objects, by ordinal, if foreign records are to be refused.
+    ``whole`` is True if all records of each object are parsed.
+    """
     # Imported here because the parsers are costly to import and a process needs one of them.
     if log_type is LogType.VPC_DNS:
         from vpclogs.parsing.dns.parser import DnsParser
@@ -168,7 +182,7 @@ def text_parser(log_type: LogType, limits: ParseLimits, *, whole: bool = True) -
         return DnsParser(limits, whole=whole)
     from vpclogs.parsing.flow.text import FlowTextParser
 
-    return FlowTextParser(limits)
+    return FlowTextParser(limits, regions)
 
 
 def _parquet_parser(log_type: LogType) -> ParquetParser | None:

@@ -56,11 +56,16 @@ class ObjectUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ObjectInput:
-    """One object to parse: its place in the list, its key, its bytes as stored (compressed)."""
+    """One object to parse: its place in the list, its key, its bytes as stored (compressed).
+
+    Flow records that name another region than ``region`` are refused; None accepts all. For DNS
+    it has no meaning, because their region is that of the object's first good record.
+    """
 
     ordinal: int
     name: str
     chunks: Iterator[bytes]
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,9 +14,9 @@ from sqlalchemy import Row
 
 from vpclogs.identifiers import is_region
 from vpclogs.ledger.objects import log_object
+from vpclogs.parsing.model import Refused
 from vpclogs.partitions import LogType, Partition
 from vpclogs.staged import ObjectOutcome, StagedFile
-from vpclogs.staging.homes import foreign_record
 from vpclogs.staging.lineage import quarantine_rows
 from vpclogs.warehouse.rewrite import identities_of, of_objects, with_all_columns, within, write_rows
 from vpclogs.warehouse.tables import QUARANTINE, Warehouse, in_partition, table_schema
@@ -107,7 +108,7 @@ class _Carrier:
         records = []
         for row in rows.filter(foreign).to_pylist():
             item = log_object(self._kept[row["p_row_id"][:24]])
-            record = foreign_record(row, 0, row["p_source_line"], region)
+            record = _foreign_record(row, region)
             records.append((item, record, record.reason, record.detail))
             self._foreign[item.identity] += 1
         now = max(row["p_parse_time"] for row in rows.filter(foreign).select(["p_parse_time"]).to_pylist())
@@ -127,3 +128,18 @@ class _Carrier:
             reason=row.reason,
             detail=row.detail or "",
         )
+
+
+def _foreign_record(row: dict[str, Any], region: str) -> Refused:
+    """Return the refusal of a row that belongs to another region; its text is the row's as JSON."""
+    shown = {name: value for name, value in row.items() if value is not None and not name.startswith("p_")}
+    return Refused(
+        object=0,
+        line=row["p_source_line"],
+        reason="foreign_region",
+        field="region",
+        detail=f"region is {row['region']!r}, but its object is of {region}",
+        raw=json.dumps(shown, default=str).encode(),
+        start=-1,
+        end=-1,
+    )

@@ -57,7 +57,7 @@ def fetch(
     try:
         for ordinal, item in enumerate(objects):
             ahead.move_to(ordinal)
-            yield ObjectInput(ordinal, item.key, ahead.chunks(ordinal))
+            yield ObjectInput(ordinal, item.key, ahead.chunks(ordinal), item.region)
     finally:
         reader.close()
         pool.shutdown(wait=False, cancel_futures=True)

@@ -21,7 +21,7 @@ from vpclogs.parsing.model import Event, ObjectEnd, ObjectInput, ObjectState, Pa
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
 from vpclogs.profile.statistics import merge
 from vpclogs.staged import LEFT_OUT, BatchResult, LearnedRegion, ObjectOutcome
-from vpclogs.staging.homes import Home, homes_of, split_foreign
+from vpclogs.staging.homes import Home, homes_of
 from vpclogs.staging.outputs import Output, Target
 from vpclogs.warehouse.rewrite import relocated
 from vpclogs.warehouse.tables import Warehouse
@@ -80,7 +80,7 @@ class _Stager:
 
     ``homes`` are those of the objects under way that do not belong where they were planned, or
     may go on in the next event; ``early`` are the refused records of objects of which no good
-    record was seen yet; ``foreign`` counts the rows that were refused here.
+    record was seen yet.
     """
 
     listed: list[LogObject]
@@ -93,7 +93,6 @@ class _Stager:
     left: Counter[Partition] = field(default_factory=Counter)
     homes: dict[int, Home | None] = field(default_factory=dict)
     early: defaultdict[int, list[Refused]] = field(default_factory=lambda: defaultdict(list))
-    foreign: Counter[int] = field(default_factory=Counter)
 
     def run(self, parse_objects: Callable[[list[LogObject]], Iterator[Event]]) -> None:
         readable = [item for item in self.listed if item.problem is None]
@@ -118,7 +117,7 @@ class _Stager:
     def _routed(self, part: Parsed, listed: list[LogObject], planned: Partition) -> Iterator[tuple[Partition, Parsed]]:
         """Split the rows planned for one partition by the partitions to which they belong."""
         if self.target.log_type is LogType.VPC_FLOW:
-            yield planned, self._without_foreign(part, planned)
+            yield planned, part
             return
         part = self._with_early(part)
         found = homes_of(part, listed, planned) if len(part.rows) else {}
@@ -135,14 +134,6 @@ class _Stager:
                 together[place].append(ordinal)
         for place, mine in sorted(together.items()):
             yield place, _only(part, mine)
-
-    def _without_foreign(self, part: Parsed, planned: Partition) -> Parsed:
-        if not len(part.rows):
-            return part
-        kept = split_foreign(part, planned)
-        if kept is not part:
-            self.foreign.update(record.object for record in kept.refused[len(part.refused) :])
-        return kept
 
     def _with_early(self, part: Parsed) -> Parsed:
         """Keep back refused records until their object's home is known, and give those whose home is known now."""
@@ -174,9 +165,8 @@ class _Stager:
         if not ordinals:
             return
         planned = listed[ordinals[0]].partition
-        if self.target.log_type is LogType.VPC_FLOW:
-            parsed = self._without_foreign(parsed, planned)
-        elif len(parsed.rows) and ordinals[0] not in self.homes:
+        is_dns = self.target.log_type is LogType.VPC_DNS
+        if is_dns and len(parsed.rows) and ordinals[0] not in self.homes:
             self.homes[ordinals[0]] = homes_of(parsed, listed, planned).get(ordinals[0])
         place = self._place(ordinals[0], planned)
         if not self.provisional or self.provisional[-1].partition != place:
@@ -241,14 +231,14 @@ class _Stager:
         if not wanted:
             detail = f"its records name {place.region}, which the source's list of regions leaves out"
             return ObjectOutcome(item.identity, item.partition.key, LEFT_OUT, raw_bytes=end.raw_bytes, detail=detail)
-        loaded, foreign = end.state is ObjectState.LOADED, self.foreign.pop(end.object, 0)
+        loaded = end.state is ObjectState.LOADED
         return ObjectOutcome(
             identity=item.identity,
             partition=place.key,
             state=end.state.value,
-            rows=end.rows - foreign if loaded else 0,
+            rows=end.rows if loaded else 0,
             # an object refused whole is one row of the quarantine
-            refused=end.refused + foreign if loaded else int(end.state is ObjectState.REFUSED),
+            refused=end.refused if loaded else int(end.state is ObjectState.REFUSED),
             raw_bytes=end.raw_bytes,
             reason=end.reason,
             detail=end.detail,

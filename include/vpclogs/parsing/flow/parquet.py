@@ -21,16 +21,20 @@ from vpclogs.parsing.flow.columns import Mask
 from vpclogs.parsing.flow.header import FlowHeader, make_header, shortened
 from vpclogs.parsing.flow.parquet_limits import BUFFER_BYTES, read_footer, rows_at_a_time
 from vpclogs.parsing.flow.parquet_pages import BadPage
-from vpclogs.parsing.flow.rows import make_rows, versions
-from vpclogs.parsing.flow.rules import Violation, judge
+from vpclogs.parsing.flow.rows import foreign_rows, make_rows, versions
+from vpclogs.parsing.flow.rules import REGION, Violation, judge
 from vpclogs.parsing.model import ObjectState, ObjectUnreadable, ParseLimits, Refused
 from vpclogs.parsing.patience import Counts, Patience
 
 __all__ = ["parse_parquet"]
 
 
-def parse_parquet(ordinal: int, file: IO[bytes], limits: ParseLimits) -> Iterator[BlockResult]:
+def parse_parquet(
+    ordinal: int, file: IO[bytes], limits: ParseLimits, region: str | None = None
+) -> Iterator[BlockResult]:
     """Yield rows and refusals, tens of thousands of rows at a time. A record's line is its row, from 1.
+
+    Records that name another region than ``region`` are refused; None accepts all.
 
     Raises:
         ObjectUnreadable: the file is damaged, beyond a limit, or not a VPC flow log that can load.
@@ -53,7 +57,7 @@ def parse_parquet(ordinal: int, file: IO[bytes], limits: ParseLimits) -> Iterato
             pre_buffer=False,
             page_checksum_verification=True,
         )
-        slices = _Slices(ordinal, header, limits, stored)
+        slices = _Slices(ordinal, header, limits, stored, region)
         for batch in parquet.iter_batches(batch_size=step):
             yield from slices.results(batch)
     except MemoryError:
@@ -75,8 +79,9 @@ def _check_types(header: FlowHeader, schema: pa.Schema) -> None:
 class _Slices:
     """Cuts batches where their cells get too many bytes, and counts records and bytes of the object."""
 
-    def __init__(self, ordinal: int, header: FlowHeader, limits: ParseLimits, stored: int) -> None:
+    def __init__(self, ordinal: int, header: FlowHeader, limits: ParseLimits, stored: int, region: str | None) -> None:
         self._ordinal, self._header, self._limits, self._stored = ordinal, header, limits, stored
+        self._region = region
         self._patience = Patience(limits)
         self._counts = Counts()
         self._bytes = 0
@@ -129,16 +134,26 @@ class _Slices:
         if too_long.any():
             name = self._header.names[0]
             marked[name] = marked[name] | too_long if name in marked else too_long
+        every = np.full(len(batch), self._ordinal, np.int32)
+        if (foreign := foreign_rows(columns, every, {self._ordinal: self._region})) is not None:
+            marked[REGION] = marked[REGION] | foreign if REGION in marked else foreign
         rows, marked = make_rows(self._header, columns, marked)
         good = np.ones(len(batch), np.bool_)
         for bad in marked.values():
             good &= ~bad
-        objects = np.full(len(rows), self._ordinal, np.int32)
+        objects = every[: len(rows)]
         wrong = np.flatnonzero(~good)
         worth = self._patience.worth(self._counts, len(batch))
         refused = [
             _refused(
-                self._ordinal, self._first, self._header, batch, int(row), self._limits, too_long=bool(too_long[row])
+                self._ordinal,
+                self._first,
+                self._header,
+                batch,
+                int(row),
+                self._limits,
+                self._region,
+                too_long=bool(too_long[row]),
             )
             for row in wrong[:worth]
         ]
@@ -164,11 +179,12 @@ def _refused(
     batch: pa.RecordBatch,
     row: int,
     limits: ParseLimits,
+    region: str | None,
     *,
     too_long: bool,
 ) -> Refused:
     cells = [raw_cell(column, row) for column in batch.columns]
-    verdict = _too_long(cells, limits) if too_long else _verdict(header, cells)
+    verdict = _too_long(cells, limits) if too_long else _verdict(header, cells, region)
     if verdict is None:
         raise AssertionError(f"a check flagged a row that is good: {cells!r}")
     shown = {
@@ -193,7 +209,7 @@ def _too_long(cells: list[bytes | None], limits: ParseLimits) -> Violation:
     return Violation("line_too_long", None, detail)
 
 
-def _verdict(header: FlowHeader, cells: list[bytes | None]) -> Violation | None:
+def _verdict(header: FlowHeader, cells: list[bytes | None], region: str | None) -> Violation | None:
     for name, cell in zip(header.names, cells, strict=True):
         if cell is not None and b"\0" in cell:
             return Violation("nul_character", None, f"a NUL in {name}")
@@ -203,4 +219,4 @@ def _verdict(header: FlowHeader, cells: list[bytes | None]) -> Violation | None:
             values.append(None if cell is None else cell.decode())
         except UnicodeDecodeError as error:
             return Violation("invalid_utf8", None, f"byte {error.start} of {name} is not UTF-8: {error.reason}")
-    return judge(header, values)
+    return judge(header, values, region)

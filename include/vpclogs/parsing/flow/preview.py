@@ -17,8 +17,8 @@ __all__ = ["preview"]
 _SAMPLES = 8
 
 
-def preview(block: Block, segment: Segment, patience: Patience) -> None:
-    """Raise if the first lines of the segment show that its object is to be refused whole.
+def preview(block: Block, segment: Segment, region: str | None, patience: Patience) -> None:
+    """Raise if the first lines of the segment show that its object, of ``region``, is to be refused whole.
 
     Raises:
         ObjectUnreadable: too few of them load.
@@ -28,16 +28,16 @@ def preview(block: Block, segment: Segment, patience: Patience) -> None:
         return
     sample, counts = Counts(), patience.before(segment.object)
     for line in range(segment.first, segment.last, (segment.last - segment.first) // _SAMPLES):
-        _count(sample, segment.header, block.line(line))
+        _count(sample, segment.header, block.line(line), region)
     if sample.rows >= sample.refused + sample.idle:
         return
     for line in range(segment.first, segment.first + enough):
-        if not _count(counts, segment.header, block.line(line)):
+        if not _count(counts, segment.header, block.line(line), region):
             return
         patience.check(counts)
 
 
-def _count(counts: Counts, header: FlowHeader, line: bytes) -> bool:
+def _count(counts: Counts, header: FlowHeader, line: bytes, region: str | None) -> bool:
     """Count a line, and return False if it is a header: then the next lines may be of another format."""
     try:
         values = line.decode().split()
@@ -49,7 +49,7 @@ def _count(counts: Counts, header: FlowHeader, line: bytes) -> bool:
         counts.idle += 1
     elif is_header(values):
         return False
-    elif judge(header, values):
+    elif judge(header, values, region):
         counts.refused += 1
     else:
         counts.rows += 1

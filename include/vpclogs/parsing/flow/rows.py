@@ -13,13 +13,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vpclogs.parsing.flow.columns import TEXT, Mask, convert
+from vpclogs.parsing.flow.columns import TEXT, Mask, codes_of, convert
 from vpclogs.parsing.flow.derived import LISTS, extra, id_list, ip_list
 from vpclogs.parsing.flow.header import FlowHeader
+from vpclogs.parsing.flow.rules import REGION
 from vpclogs.schemas.model import Indicator
 from vpclogs.schemas.vpc_flow import VPC_FLOW
 
-__all__ = ["ROWS", "make_rows", "versions"]
+__all__ = ["ROWS", "foreign_rows", "make_rows", "versions"]
 
 
 def _column_type(field: pa.Field) -> pa.DataType:
@@ -53,6 +54,29 @@ def make_rows(
         typed = {name: column.filter(good) for name, column in typed.items()}
         unknown = {name: column.filter(good) for name, column in unknown.items()}
     return _table(typed, unknown, len(typed[VPC_FLOW.event_time])), marked
+
+
+def foreign_rows(
+    columns: Mapping[str, pa.Array], objects: npt.NDArray[np.int32], regions: Mapping[int, str | None]
+) -> Mask | None:
+    """Return a mask of the rows that name another region than their object's, None if there are none.
+
+    ``objects`` are those of the rows, one after another. Objects without a region accept every row.
+    """
+    column = columns.get(REGION)
+    if column is None or not len(column):
+        return None
+    texts, codes = column.dictionary.to_pylist(), codes_of(column)
+    edges = np.flatnonzero(np.diff(objects, prepend=-1))
+    expected = [regions.get(ordinal) for ordinal in objects[edges].tolist()]
+    places = {text: place for place, text in enumerate(texts)}
+    if texts == expected[:1] and len(set(expected)) == 1:
+        return None  # as AWS writes them
+    # -1 represents a null region, which is never foreign, and -2 one that no row of the columns names
+    own = np.array([-1 if region is None else places.get(region, -2) for region in expected], np.int64)
+    own_codes = np.repeat(own, np.diff([*edges.tolist(), len(objects)]))
+    foreign: Mask = (codes != own_codes) & (codes >= 0) & (own_codes != -1)
+    return foreign if foreign.any() else None
 
 
 def versions(rows: pa.Table, objects: npt.NDArray[np.int32]) -> dict[int, frozenset[str]]:

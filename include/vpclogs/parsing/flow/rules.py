@@ -16,10 +16,12 @@ from vpclogs.identifiers import ACCOUNT
 from vpclogs.parsing.flow.header import FlowHeader, shortened
 from vpclogs.schemas.model import TIMESTAMP, Field, Indicator
 
-__all__ = ["LATEST_SECOND", "Violation", "is_account", "is_null", "judge", "judge_value", "largest"]
+__all__ = ["LATEST_SECOND", "REGION", "Violation", "is_account", "is_null", "judge", "judge_value", "largest"]
 
 LATEST_SECOND = 2_147_483_647
 """A larger time is in milliseconds, which AWS also writes, contrary to its documentation."""
+
+REGION = "region"
 
 _LATEST_MILLISECOND = 253_402_300_799_999  # the end of the year 9999
 _MAX_PORT = 65_535
@@ -37,10 +39,11 @@ class Violation:
     detail: str
 
 
-def judge(header: FlowHeader, values: Sequence[str | None]) -> Violation | None:
+def judge(header: FlowHeader, values: Sequence[str | None], region: str | None = None) -> Violation | None:
     """Return the reason to refuse the record with these values, or None.
 
-    The number of values comes first, then the fields in the order of the schema.
+    The number of values comes first, then the fields in the order of the schema, then a region
+    other than ``region``, which is the object's.
     """
     if len(values) != len(header.names):
         reason = "too_few_values" if len(values) < len(header.names) else "too_many_values"
@@ -48,7 +51,12 @@ def judge(header: FlowHeader, values: Sequence[str | None]) -> Violation | None:
     for place, field in header.in_schema_order:
         if verdict := judge_value(field, values[place]):
             return verdict
-    return None
+    if region is None or REGION not in header.names:
+        return None
+    named = values[header.names.index(REGION)]
+    if named is None or named in ("-", region):
+        return None
+    return Violation("foreign_region", REGION, f"{REGION} is {shortened(named)}, but its object is of {region}")
 
 
 def is_null(field: Field | None, value: str | None) -> bool:

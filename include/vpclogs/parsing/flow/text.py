@@ -6,12 +6,13 @@ is judged again line by line, for the exact reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from operator import or_
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from vpclogs.parsing.blocks import Block, BlockResult
@@ -19,8 +20,8 @@ from vpclogs.parsing.flow.csv import empty_texts, not_numbers, read_columns
 from vpclogs.parsing.flow.header import FlowHeader, first_header, is_header, next_header
 from vpclogs.parsing.flow.lines import ControlFinder, Lines, OddLines, Segment, apart, join_lines
 from vpclogs.parsing.flow.preview import preview
-from vpclogs.parsing.flow.rows import ROWS, make_rows, versions
-from vpclogs.parsing.flow.rules import Violation, judge
+from vpclogs.parsing.flow.rows import ROWS, foreign_rows, make_rows, versions
+from vpclogs.parsing.flow.rules import REGION, Violation, judge
 from vpclogs.parsing.model import ObjectUnreadable, ParseLimits
 from vpclogs.parsing.patience import Patience
 
@@ -54,10 +55,14 @@ class _SpacesTooMany(Exception):
 
 
 class FlowTextParser:
-    """Parses flow log text. Keeps the header of the object that the last block ended in."""
+    """Parses flow log text. Keeps the header of the object that the last block ended in.
 
-    def __init__(self, limits: ParseLimits) -> None:
+    ``regions`` are those of the objects, by ordinal; it may change between blocks.
+    """
+
+    def __init__(self, limits: ParseLimits, regions: Mapping[int, str | None]) -> None:
         self._limits = limits
+        self._regions = regions
         self._place = _Place(-1, None)
         self._as_text: frozenset[str] = frozenset()  # number columns in which other things were found
         self._careful = False  # True once repeated spaces were found
@@ -130,7 +135,7 @@ class FlowTextParser:
                 continue
             segment = Segment(first, last, part.object, self._place.header)
             try:
-                preview(block, segment, self._patience)
+                preview(block, segment, self._regions.get(part.object), self._patience)
             except ObjectUnreadable as fate:
                 unreadable[part.object] = fate
                 self._place = _Place(part.object, None, unreadable=True)
@@ -177,8 +182,9 @@ class FlowTextParser:
         pieces, lines, refused = join_lines(block, segments, odd)
         if not len(lines):
             return _Reading(header, ROWS.empty_table(), lines, refused)
-        rows, uneven, bad = self._rows(pieces, header, exact=exact)
+        columns, uneven = self._read_columns(pieces, header, header.numbers if exact else self._as_text)
         kept = np.delete(lines, uneven) if uneven else lines
+        rows, bad = self._rows(columns, header, block.line_objects[kept])
         reading = _Reading(header, rows, kept, refused)
         flagged = [*lines[uneven].tolist(), *kept[bad].tolist()]
         if len(bad):
@@ -190,7 +196,7 @@ class FlowTextParser:
             values = [value.decode() for value in block.line(line).split()]
             if is_header(values):
                 reading.headers[line] = tuple(values)
-            elif values and (verdict := judge(header, values)):
+            elif values and (verdict := judge(header, values, self._regions.get(ordinal))):
                 refused.append((line, verdict))
                 left.take(ordinal)
             elif self._careful:
@@ -200,13 +206,14 @@ class FlowTextParser:
         return reading
 
     def _rows(
-        self, pieces: Sequence[bytes | memoryview], header: FlowHeader, *, exact: bool
-    ) -> tuple[pa.Table, list[int], Lines]:
-        """The rows, the places of the lines with more or fewer values, those of the other bad ones among the rest."""
-        columns, uneven = self._read_columns(pieces, header, header.numbers if exact else self._as_text)
-        rows, marked = make_rows(header, columns, empty_texts(columns))
-        bad = np.flatnonzero(reduce(or_, marked.values())) if marked else np.empty(0, np.int64)
-        return rows, uneven, bad
+        self, columns: dict[str, pa.Array], header: FlowHeader, objects: npt.NDArray[np.int32]
+    ) -> tuple[pa.Table, Lines]:
+        """The rows of these columns, and the places of those to be judged one by one."""
+        marked = empty_texts(columns)
+        if (foreign := foreign_rows(columns, objects, self._regions)) is not None:
+            marked[REGION] = marked[REGION] | foreign if REGION in marked else foreign
+        rows, marked = make_rows(header, columns, marked)
+        return rows, np.flatnonzero(reduce(or_, marked.values())) if marked else np.empty(0, np.int64)
 
     def _read_columns(
         self, pieces: Sequence[bytes | memoryview], header: FlowHeader, as_text: frozenset[str]
