@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from airflow.plugins_manager import AirflowPlugin
 
+from vpclogs_airflow.page import PREFIX, VIEWS, page
+
 
 class VpcLogsPlugin(AirflowPlugin):
-    """Registers the product in Airflow's list of plugins."""
+    """Adds the page to Airflow's UI."""
 
     name = "vpclogs"
+    fastapi_apps = [{"app": page, "url_prefix": PREFIX, "name": "VPC logs"}]  # noqa: RUF012 - Airflow reads lists
+    external_views = VIEWS

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import FrameLocator, Page, expect, sync_playwright
 
 from demo.airflow_server import PASSWORD, USER, AirflowServer
 from demo.seaweed import Seaweed
@@ -131,6 +131,13 @@ class Operator:
         dialog.get_by_role("button", name="Trigger", exact=True).click()
         expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
 
+    def reload_from(self, page: FrameLocator) -> None:
+        """Reload the partition whose page is open, and confirm."""
+        page.get_by_role("link", name="Reload…").click()
+        expect(page.get_by_role("heading")).to_contain_text("Reload")
+        self.picture("page-confirm")
+        page.get_by_role("button", name="Reload").click()
+
     def sees(self, task: str, state: str, timeout: float = PATIENCE_MS) -> None:
         """Wait until the page of a run shows this state of a task; it refreshes itself."""
         row = self.page.get_by_role("row").filter(has=self.page.get_by_role("link", name=task, exact=True))
@@ -188,6 +195,52 @@ def test_failed_partition_is_repaired_by_clearing_in_the_ui(airflow, operator, s
     assert ended(airflow, "vpc_dns_partition", own) == "success"
     assert [run["dag_run_id"] for run in runs(airflow, "vpc_dns_partition")] == [own]
     assert records(lake) == once(OLD | NEW, OLD | NEW)
+
+
+def test_partition_is_reloaded_from_the_page(airflow, operator, seaweed, lake):
+    """Red, then the cause is removed, then green, without leaving the page."""
+    seaweed.deny(BUCKET, f"AWSLogs/{POOR}/", listing=False)
+    operator.page.goto("/plugin/vpclogs")
+    page = operator.page.frame_locator("iframe")
+    day = page.get_by_role("link", name=f"{KEY.replace('|', ' ')} ")
+    expect(day).to_have_count(1)
+    operator.picture("page-overview")
+    day.click()
+    status = page.get_by_role("status")
+    expect(status.first).to_contain_text("published")
+
+    operator.reload_from(page)
+    expect(status.last).to_contain_text("failed", timeout=RUN_MS)
+    expect(status.first).to_contain_text("failed: 2 of 2 objects could not be read", timeout=PATIENCE_MS)
+    operator.picture("page-failed")
+    seaweed.deny(BUCKET)
+    operator.reload_from(page)
+    expect(status.last).to_contain_text("success", timeout=RUN_MS)
+    expect(status.first).to_contain_text("published", timeout=PATIENCE_MS)
+    operator.picture("page-published")
+
+    assert records(lake) == once(OLD | NEW, OLD | NEW)
+    ids = [run["dag_run_id"] for run in runs_of(airflow, KEY)]
+    named = f"reload__{KEY.replace('|', '_')}__"
+    assert [one.startswith(named) for one in ids[-2:]] == [True, True]
+    page.get_by_role("link", name="Open in Airflow").click()
+    operator.page.get_by_role("heading", name=ids[-1]).wait_for()
+    operator.picture("page-run-in-airflow")
+
+
+def test_the_page_follows_the_theme_and_narrow_windows(airflow, operator):
+    operator.page.goto("/plugin/vpclogs")
+    operator.page.evaluate("localStorage.setItem('theme', 'dark')")
+    operator.page.reload()
+    page = operator.page.frame_locator("iframe")
+    page.get_by_role("table").wait_for()
+    operator.picture("page-dark")
+    paper = "getComputedStyle(document.body).backgroundColor"
+    assert page.locator("body").evaluate(f"() => {paper}") == "rgb(20, 24, 31)"
+
+    operator.page.set_viewport_size({"width": 420, "height": 800})
+    operator.picture("page-narrow")
+    assert page.locator("body").evaluate("body => body.scrollWidth <= body.clientWidth + 1")
 
 
 def test_the_trigger_form_takes_the_key_of_a_partition(airflow, operator, lake):

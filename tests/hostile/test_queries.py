@@ -357,7 +357,13 @@ def test_check_that_misbehaves_costs_only_itself(loaded, tmp_path):
 def test_ctrl_c_stops_a_query_at_once(tmp_path):
     here = deploy(tmp_path, "bucket", "http://127.0.0.1:9")
     command = subprocess.Popen(
-        [COMMAND, "query", ENDLESS], cwd=here.folder, env=here.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [COMMAND, "query", ENDLESS],
+        cwd=here.folder,
+        env=here.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # a shell's background jobs ignore the signal, and so would the command
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     running = psutil.Process(command.pid)
     while not (workers := running.children()) or workers[0].cpu_times().user < 2:

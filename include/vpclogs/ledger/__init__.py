@@ -7,6 +7,7 @@ from vpclogs.ledger.certificates import CertificateStore
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.deliveries import DeliveryStore
 from vpclogs.ledger.expirations import ExpirationStore
+from vpclogs.ledger.history import HistoryQueries
 from vpclogs.ledger.intents import IntentStore
 from vpclogs.ledger.listings import ListingStore
 from vpclogs.ledger.manifests import ManifestStore
@@ -23,11 +24,15 @@ __all__ = ["Ledger"]
 class Ledger:
     """One attribute per store, all on the database at a SQLAlchemy URL.
 
-    ``url`` is ``sqlite:///file`` or ``postgresql+psycopg2://…``. Opening it applies pending migrations.
+    ``url`` is ``sqlite:///file`` or ``postgresql+psycopg2://…``. Opening it applies pending migrations,
+    unless ``read_only``, for a login that may only read.
+
+    Raises:
+        VpcLogsError: ``read_only``, and the ledger is not of this release.
     """
 
-    def __init__(self, url: str) -> None:
-        self.database = database = Database(url)
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        self.database = database = Database(url, read_only=read_only)
         self.objects = ObjectStore(database)
         self.manifests = ManifestStore(database)
         self.listings = ListingStore(database)
@@ -41,3 +46,4 @@ class Ledger:
         self.pruning = PruningStore(database)
         self.statistics = StatisticsStore(database)
         self.certificates = CertificateStore(database)
+        self.history = HistoryQueries(database)

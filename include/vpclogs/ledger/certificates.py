@@ -99,6 +99,17 @@ class CertificateStore:
         with self._database.read() as connection:
             return connection.execute(select(certificates).where(_same(certificates, partition))).first()
 
+    def complete(self, log_type: LogType, *, since: date, until: date) -> set[Partition]:
+        """Return the partitions on the days ``since`` to ``until`` that a certificate confirms as complete."""
+        query = select(certificates).where(
+            certificates.c.log_type == log_type,
+            certificates.c.day >= since,
+            certificates.c.day <= until,
+            certificates.c.complete,
+        )
+        with self._database.read() as connection:
+            return {_place(row) for row in connection.execute(query)}
+
     def unannounced(self, log_type: LogType, *, before: date) -> list[str]:
         """Return the keys of complete partitions before the day whose current certificate was never announced."""
         query = select(certificates).where(

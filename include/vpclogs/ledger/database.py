@@ -10,6 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DataError, IntegrityError
 
+from vpclogs.errors import VpcLogsError
+
 __all__ = ["HEAD", "REFUSALS", "Database", "refusal"]
 
 HEAD = "0004"
@@ -40,9 +42,12 @@ class Database:
     Claiming a publish relies on this. Keep them short.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
         self.engine = _engine(url)
-        self._migrate()
+        if read_only:
+            self._require_head()
+        else:
+            self._migrate()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -62,12 +67,21 @@ class Database:
             yield connection
             connection.commit()
 
-    def _migrate(self) -> None:
+    def _revision(self) -> str | None:
         with self.read() as connection:
-            if inspect(connection).has_table("alembic_version") and (
-                connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD
-            ):
-                return
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
+
+    def _require_head(self) -> None:
+        found = self._revision()
+        if found != HEAD:
+            state = "is new" if found is None else f"has revision {found}, this release needs {HEAD}"
+            raise VpcLogsError(f"the ledger {state}: run `vpclogs status` or a DAG once, which updates it")
+
+    def _migrate(self) -> None:
+        if self._revision() == HEAD:
+            return
         from alembic import command
         from alembic.config import Config
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, and_, case, delete, func, insert, select, update
 
 from vpclogs.findings import Finding
 from vpclogs.ledger.database import Database
@@ -50,6 +50,27 @@ class PartitionStatus:
     run_key: str
     updated_at: datetime | None
     certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """Partitions of a log type, on the days ``since`` to ``until``; None selects everything."""
+
+    log_type: LogType
+    since: date | None
+    until: date | None
+    account: str | None
+    region: str | None
+
+    def conditions(self, table: Table) -> list[ColumnElement[bool]]:
+        """Return the conditions on a table with the columns of a partition."""
+        columns = table.c
+        chosen = [columns.log_type == self.log_type]
+        chosen += [columns.day >= self.since] if self.since is not None else []
+        chosen += [columns.day <= self.until] if self.until is not None else []
+        chosen += [columns.account == self.account] if self.account is not None else []
+        chosen += [columns.region == self.region] if self.region is not None else []
+        return chosen
 
 
 class PartitionStore:
@@ -143,11 +164,20 @@ class PartitionStore:
         *,
         only: Sequence[Partition] | None = None,
         since: date | None = None,
+        until: date | None = None,
+        account: str | None = None,
+        region: str | None = None,
     ) -> list[PartitionStatus]:
-        """Return the partitions of a log type, or the given ones, with their counts, by day and key."""
-        found = self._states(log_type)
+        """Return the partitions of a log type, or the given ones, with their counts, by day and key.
+
+        The days are ``since`` to ``until``, both included. Other arguments that are None select everything.
+        """
+        where = _Selection(log_type, since, until, account, region)
+        if only is not None and len(only) == 1:  # so that the database reads one partition, not all
+            where = _Selection(log_type, only[0].day, only[0].day, only[0].account, only[0].region)
+        found = self._states(where)
         statuses = []
-        for partition, certificate in self._certificates(log_type, since).items():
+        for partition, certificate in self._certificates(where).items():
             state, detail, run_key, updated = found.get(partition, ("pending", "", "", None))
             statuses.append(PartitionStatus(partition, state, detail, run_key, updated, certificate))
         wanted = None if only is None else set(only)
@@ -156,11 +186,11 @@ class PartitionStore:
             key=lambda s: (s.partition.day, s.partition.key),
         )
 
-    def _states(self, log_type: LogType) -> dict[Partition, tuple[str, str, str, datetime]]:
-        query = select(partitions).where(partitions.c.log_type == log_type)
+    def _states(self, where: _Selection) -> dict[Partition, tuple[str, str, str, datetime]]:
+        query = select(partitions).where(*where.conditions(partitions))
         with self._database.read() as connection:
             return {
-                Partition(log_type, row.account, row.region, row.day): (
+                Partition(where.log_type, row.account, row.region, row.day): (
                     row.state,
                     row.detail,
                     row.run_key,
@@ -169,7 +199,7 @@ class PartitionStore:
                 for row in connection.execute(query)
             }
 
-    def _certificates(self, log_type: LogType, since: date | None) -> dict[Partition, Certificate]:
+    def _certificates(self, where: _Selection) -> dict[Partition, Certificate]:
         settled = objects.c.state.in_(SETTLED)
         done = settled | (objects.c.state == "gone")
         query = (
@@ -186,14 +216,12 @@ class PartitionStore:
                 func.min(case((~done, objects.c.last_modified))).label("pending_since"),
             )
             # count a rewritten object as its newest version only
-            .where(objects.c.log_type == log_type, objects.c.state.not_in(NOT_COUNTED))
+            .where(*where.conditions(objects), objects.c.state.not_in(NOT_COUNTED))
             .group_by(objects.c.account, objects.c.region, objects.c.day)
         )
-        if since is not None:
-            query = query.where(objects.c.day >= since)
         with self._database.read() as connection:
             return {
-                Partition(log_type, row.account, row.region, row.day): Certificate(
+                Partition(where.log_type, row.account, row.region, row.day): Certificate(
                     listed=row.listed,
                     loaded=row.loaded,
                     refused=row.refused,

@@ -57,14 +57,14 @@ class AirflowApi:
         self._key = "airflow.api_url" if settings.api_url else "airflow.url"
         self._token = settings.token or ""
 
-    def start(self, dag: str, key: str, *, note: str) -> DagRun:
-        """Start a run for a partition key.
+    def start(self, dag: str, key: str, *, run_id: str, note: str) -> DagRun:
+        """Start a run for a partition key, with an id that the DAG has no run of yet.
 
         Raises:
             AirflowRefused: Airflow does not know the DAG, or does not let this user start it.
             AirflowUnavailable: Airflow cannot be reached now; the run may have been started all the same.
         """
-        body = {"logical_date": None, "partition_key": key, "note": note}
+        body = {"dag_run_id": run_id, "logical_date": None, "partition_key": key, "note": note}
         return self._run(dag, self._call("POST", f"dags/{dag}/dagRuns", body))
 
     def get(self, dag: str, run: str) -> DagRun:

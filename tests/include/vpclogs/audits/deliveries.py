@@ -78,7 +78,7 @@ class Day:
 
         def fetch(_source: str, items: Sequence[LogObject]) -> Iterator[ObjectInput]:
             for ordinal, item in enumerate(items):
-                yield ObjectInput(ordinal, item.key, _chunks(texts[item.key]))
+                yield ObjectInput(ordinal, item.key, _chunks(texts[item.key]), item.region)
 
         return [
             stage(
