@@ -29,8 +29,13 @@ class FakeAirflow:
     def active(self) -> int:
         return sum(run["state"] in ("queued", "running") for run in self.runs)
 
-    def add(self, dag: str, key: str) -> dict[str, Any]:
-        run = {"dag_run_id": f"manual__{len(self.runs)}", "dag_id": dag, "partition_key": key, "state": "queued"}
+    def add(self, dag: str, key: str, run_id: str = "") -> dict[str, Any]:
+        run = {
+            "dag_run_id": run_id or f"manual__{len(self.runs)}",
+            "dag_id": dag,
+            "partition_key": key,
+            "state": "queued",
+        }
         self.runs.append(run)
         return run
 
@@ -101,7 +106,7 @@ def _respond_about(
         return 200, {"dag_id": dag, "is_paused": airflow.dags[dag]}
     if method == "POST":
         assert body["logical_date"] is None, "a keyed run has no logical date"
-        return 200, airflow.add(dag, body["partition_key"])
+        return 200, airflow.add(dag, body["partition_key"], body["dag_run_id"])
     if len(rest) == 2:
         run = next(one for one in airflow.runs if one["dag_run_id"] == rest[1])
         airflow.advance(run)

@@ -116,7 +116,7 @@ class Operator:
         """Clear the run that is open, all its tasks, as the dialog proposes."""
         self.page.get_by_role("button", name="Press shift+c to clear").click()
         dialog = self.page.get_by_role("dialog")
-        expect(dialog.get_by_role("button", name="Affected Tasks: 5")).to_be_visible(timeout=PATIENCE_MS)
+        expect(dialog.get_by_role("button", name="Affected Tasks: 6")).to_be_visible(timeout=PATIENCE_MS)
         self.picture("3-clear")
         dialog.get_by_role("button", name="Confirm").click()
         expect(dialog).to_be_hidden(timeout=PATIENCE_MS)
@@ -134,7 +134,7 @@ class Operator:
     def reload_from(self, page: FrameLocator) -> None:
         """Reload the partition whose page is open, and confirm."""
         page.get_by_role("link", name="Reload…").click()
-        expect(page.get_by_role("heading")).to_contain_text("Reload")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Reload")
         self.picture("page-confirm")
         page.get_by_role("button", name="Reload").click()
 
@@ -199,7 +199,6 @@ def test_failed_partition_is_repaired_by_clearing_in_the_ui(airflow, operator, s
 
 def test_partition_is_reloaded_from_the_page(airflow, operator, seaweed, lake):
     """Red, then the cause is removed, then green, without leaving the page."""
-    seaweed.deny(BUCKET, f"AWSLogs/{POOR}/", listing=False)
     operator.page.goto("/plugin/vpclogs")
     page = operator.page.frame_locator("iframe")
     day = page.get_by_role("link", name=f"{KEY.replace('|', ' ')} ")
@@ -209,9 +208,10 @@ def test_partition_is_reloaded_from_the_page(airflow, operator, seaweed, lake):
     status = page.get_by_role("status")
     expect(status.first).to_contain_text("published")
 
+    seaweed.deny(BUCKET, f"AWSLogs/{POOR}/", listing=False)
     operator.reload_from(page)
     expect(status.last).to_contain_text("failed", timeout=RUN_MS)
-    expect(status.first).to_contain_text("failed: 2 of 2 objects could not be read", timeout=PATIENCE_MS)
+    expect(status.first).to_contain_text("failed: 3 of 3 objects could not be read", timeout=PATIENCE_MS)
     operator.picture("page-failed")
     seaweed.deny(BUCKET)
     operator.reload_from(page)

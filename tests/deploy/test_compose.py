@@ -11,10 +11,14 @@ from typing import Any
 import psycopg2
 import pytest
 import yaml
+from sqlalchemy.exc import ProgrammingError
 
 from tests.deploy.locks import ROOT
 from tests.postgres import Postgres
 from vpclogs.config.settings import load_settings
+from vpclogs.ledger import Ledger
+from vpclogs.partitions import LogType
+from vpclogs.runs import AuditDecision
 
 TASKS = "scheduler"  # with the LocalExecutor it runs all tasks
 PARTS = {"api-server", "scheduler", "dag-processor", "triggerer"}
@@ -58,8 +62,9 @@ def test_aws_credentials_reach_only_the_container_that_runs_tasks(services: dict
 
 def test_each_service_gets_only_the_database_passwords_it_uses(services: dict[str, dict[str, Any]]):
     airflow, tasks = {"AIRFLOW_DB_PASSWORD"}, {"LEDGER_DB_PASSWORD", "CATALOG_DB_PASSWORD"}
-    expected = dict.fromkeys(["init", *PARTS], airflow) | {TASKS: airflow | tasks}
-    expected["postgres"] = airflow | tasks | {"POSTGRES_PASSWORD"}
+    page = {"PAGE_DB_PASSWORD"}
+    expected = dict.fromkeys(["init", *PARTS], airflow) | {TASKS: airflow | tasks, "api-server": airflow | page}
+    expected["postgres"] = airflow | tasks | page | {"POSTGRES_PASSWORD"}
     for name, service in services.items():
         found = {one for one in variables(yaml.safe_dump(service["environment"])) if one.endswith("_PASSWORD")}
         assert found == expected[name], name
@@ -140,9 +145,8 @@ def test_example_for_compose_is_accepted_with_what_the_container_has(services: d
 def server() -> Iterator[Postgres]:
     """Start a PostgreSQL server set up by config/postgres.sql, as its image would; passwords equal names."""
     with Postgres() as server:
-        server.run_script(
-            ROOT / "config/postgres.sql", {f"{name.upper()}_DB_PASSWORD": f"{name}-password" for name in DATABASES}
-        )
+        passwords = {f"{name.upper()}_DB_PASSWORD": f"{name}-password" for name in [*DATABASES, "page"]}
+        server.run_script(ROOT / "config/postgres.sql", passwords)
         yield server
 
 
@@ -159,6 +163,22 @@ def test_a_role_owns_its_own_database_and_enters_no_other(server: Postgres, role
     for other in {*DATABASES, "postgres", "template1"} - {role}:
         with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
             connect(server, role, other)
+
+
+def test_the_page_reads_the_ledger_and_cannot_write(server: Postgres):
+    address = f"postgresql+psycopg2://{{0}}:{{0}}-password@127.0.0.1:{server.port}/ledger"
+    owner = Ledger(address.format("ledger"))
+
+    page = Ledger(address.format("page"), read_only=True)
+
+    assert page.partitions.status(LogType.VPC_DNS) == page.alerts.all() == []
+    with pytest.raises(ProgrammingError, match="permission denied"):
+        page.manifests.keep_audit(1, AuditDecision())
+    owner.database.engine.dispose()
+    page.database.engine.dispose()
+    for other in {*DATABASES, "postgres", "template1"} - {"ledger"}:
+        with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+            connect(server, "page", other)
 
 
 def test_roles_are_not_made_without_their_passwords(server: Postgres, tmp_path: Path):

@@ -25,4 +25,8 @@ def test_only_the_plugin_is_loaded_and_no_module_leaks(repository):
 
     assert run.returncode == 0, run.stderr
     loaded = json.loads(run.stdout.splitlines()[-1])
-    assert loaded == {"plugins": ["vpclogs"], "errors": {}, "modules": ["vpclogs_plugin"]}
+    assert loaded == {
+        "plugins": ["vpclogs"],
+        "errors": {},
+        "modules": ["vpclogs_airflow", "vpclogs_airflow.page", "vpclogs_plugin"],
+    }

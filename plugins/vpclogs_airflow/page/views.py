@@ -100,12 +100,19 @@ def partition(chosen: Partition, *, after: int = 0) -> dict[str, Any]:
     return {
         "partition": chosen,
         "cell": cell,
-        "findings": ledger.partitions.findings(chosen),
+        "findings": _newest_of_each(ledger.partitions.findings(chosen, limit=200)),
         "objects": listed,
         "next": listed[-1].id if len(listed) == _OBJECTS_PER_PAGE else None,
         "runs": [(one, *_airflow_run(one)) for one in ledger.history.runs(chosen)],
         "now": now,
     }
+
+
+def _newest_of_each(found: Sequence[Any]) -> list[tuple[Any, int]]:
+    """Return the newest finding of each check, and how often the check made one; every rerun repeats them."""
+    times = Counter(one.check for one in found)
+    newest = {one.check: one for one in reversed(found)}
+    return [(one, times[one.check]) for one in found if newest[one.check] is one]
 
 
 def run(dag_id: str, run_id: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -58,7 +59,9 @@ def test_rerun_starts_a_run_per_partition_and_reports_it(here: Deployment, airfl
     assert done.returncode == 1
     assert [run["partition_key"] for run in airflow.runs] == [KEY, OTHER]
     assert f"{KEY}: done" in done.stderr
-    assert f"{OTHER}: the run has failed: {airflow.url}/dags/vpc_dns_partition/runs/manual__1" in done.stderr
+    (_, failed) = (run["dag_run_id"] for run in airflow.runs)
+    assert failed.startswith("reload__222222222222_us-west-2_2022-10-07__")
+    assert f"{OTHER}: the run has failed: {airflow.url}/dags/vpc_dns_partition/runs/{quote(failed)}" in done.stderr
 
 
 def test_rerun_says_what_is_missing_to_reach_airflow(here: Deployment, airflow: FakeAirflow) -> None:

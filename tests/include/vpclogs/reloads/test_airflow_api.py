@@ -28,10 +28,10 @@ def connect(airflow: FakeAirflow, **login: str) -> AirflowApi:
 def test_run_is_started_for_its_key_and_followed(airflow):
     api = connect(airflow)
 
-    started = api.start(DAG, KEY, note="by hand")
+    started = api.start(DAG, KEY, run_id="reload__1", note="by hand")
 
     assert (started.key, started.state) == (KEY, "queued")
-    assert started.url == f"{airflow.url}/dags/{DAG}/runs/manual__0"
+    assert started.url == f"{airflow.url}/dags/{DAG}/runs/reload__1"
     assert [api.get(DAG, started.id).state for _ in range(2)] == ["running", "success"]
 
 
@@ -39,9 +39,9 @@ def test_calls_use_the_api_address_and_links_the_ui(airflow):
     ui = "https://airflow.example.com/site/"
     api = AirflowApi(AirflowSettings(url=ui, api_url=f"{airflow.url}/", username="me", password=PASSWORD))
 
-    started = api.start(DAG, KEY, note="by hand")
+    started = api.start(DAG, KEY, run_id="reload__1", note="by hand")
 
-    assert started.url == f"https://airflow.example.com/site/dags/{DAG}/runs/manual__0"
+    assert started.url == f"https://airflow.example.com/site/dags/{DAG}/runs/reload__1"
     assert api.get(DAG, started.id).url == started.url
 
 
@@ -104,7 +104,7 @@ def test_a_refusal_is_said_with_what_to_do(airflow, answer, message):
     airflow.answers.append(answer)
 
     with pytest.raises(AirflowRefused, match=message) as raised:
-        connect(airflow).start(DAG, KEY, note="")
+        connect(airflow).start(DAG, KEY, run_id="reload__1", note="")
     assert not raised.value.transient
 
 
