@@ -52,7 +52,7 @@ def whole(kind: str, files: list[Path], out: Path) -> int:
             size=file.stat().st_size,
             last_modified=now,
             account="111122223333",
-            region="us-east-1",
+            region="us-west-2",
             day=date(2026, 1, 15),
             scope="vpc-1",
         )

@@ -86,6 +86,7 @@ def show_next_steps(stack: Stack, *, user: str, password: str) -> None:
     partition = stack.truth().partitions(DNS)[0]
     print(f"""
 Airflow   {stack.airflow.url}   login {user} / {password}
+Page      {stack.airflow.url}/plugin/vpclogs   every account, region and day: docs/page.md
 S3        {stack.seaweed.endpoint}   (SeaweedFS, loopback only)
 Data      {folder}: settings vpclogs.yaml, ledger.db, warehouse/, logs/
 

@@ -118,6 +118,13 @@ class Pipeline(PlanVerbs):
         ]
         if failed:
             raise PartitionsFailed(failed)
+        return self._counts(manifest)
+
+    def counts(self, run_key: str) -> RunCounts:
+        """Return the counts of a run's own commits, whether or not all of its partitions are published."""
+        return self._counts(self.ledger.manifests.latest(run_key))
+
+    def _counts(self, manifest: Manifest) -> RunCounts:
         committed = self.ledger.intents.committed(manifest.id)
         return RunCounts(
             planned=len(manifest.objects),

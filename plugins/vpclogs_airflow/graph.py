@@ -49,7 +49,10 @@ _LOG = logger(__name__)
 
 RUN_KEY: Final = "{{ dag.dag_id }}/{{ run_id }}"
 BATCH_LABEL: Final = "{{ task.op_kwargs['batch']['label'] }}"
-CHANGED_LABEL: Final = "{{ task.op_kwargs['counts']['changed'] }} partitions"
+CHANGED_LABEL: Final = (
+    "{% set c = task.op_kwargs['counts'] %}{{ c['changed'] }} partitions, {{ '{:,}'.format(c['rows']) }} rows, "
+    "{{ '{:,}'.format(c['quarantined']) }} quarantined, {{ c['failed'] }} failed"
+)
 FAILED_LABEL: Final = "{{ task.op_kwargs['keys'] | length }} partitions"
 
 
@@ -120,7 +123,11 @@ def publish(run_key: str) -> list[dict[str, int]]:
     """Commit the partitions that passed. Return the counts of the run if it changed a partition, else nothing."""
     with open_pipeline() as pipeline:
         result = pipeline.publish(run_key)
-    return [{name: len(keys) for name, keys in as_dict(result).items()}] if result.changed else []
+        if not result.changed:
+            return []
+        counts = pipeline.counts(run_key)
+    partitions = {name: len(keys) for name, keys in as_dict(result).items()}
+    return [partitions | {"rows": counts.rows, "quarantined": counts.quarantined}]
 
 
 # A task that succeeds sends an event for each asset that it updates. These two are therefore mapped over one item or

@@ -223,6 +223,8 @@ def test_partition_is_reloaded_from_the_page(airflow, operator, seaweed, lake):
     ids = [run["dag_run_id"] for run in runs_of(airflow, KEY)]
     named = f"reload__{KEY.replace('|', '_')}__"
     assert [one.startswith(named) for one in ids[-2:]] == [True, True]
+    operator.page.reload()  # the address leads here again
+    expect(status.first).to_contain_text("published", timeout=PATIENCE_MS)
     page.get_by_role("link", name="Open in Airflow").click()
     operator.page.get_by_role("heading", name=ids[-1]).wait_for()
     operator.picture("page-run-in-airflow")

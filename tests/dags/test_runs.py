@@ -16,7 +16,7 @@ KEY, OTHER = "123456789012|us-west-2|2022-10-07", "123456789012|eu-west-1|2022-1
 BATCHES = [BatchRef(7, number, f"{KEY} · {number}/3") for number in (1, 2, 3)]
 NOTHING = RunOutcome()
 STAGED = StageCounts(objects=0, records=0, rows=0, refused=0, unread=0)
-COUNTS = RunCounts(planned=0, partitions=0, objects=0, moved=0, rows=0, quarantined=0)
+COUNTS = RunCounts(planned=9, partitions=1, objects=9, moved=0, rows=300_112, quarantined=301)
 
 
 class ScriptedPipeline:
@@ -24,7 +24,7 @@ class ScriptedPipeline:
 
     def __init__(self) -> None:
         self.script: dict[str, Any] = {"plan": [], "stage": STAGED, "audit": AuditDecision()}
-        self.script |= {"publish": NOTHING, "newly_failed": [], "verdict": COUNTS}
+        self.script |= {"publish": NOTHING, "counts": COUNTS, "newly_failed": [], "verdict": COUNTS}
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.settings: Settings | None = None
 
@@ -102,7 +102,11 @@ def test_each_batch_is_a_task_that_carries_its_label(run):
 def test_event_of_the_table_has_the_counts_of_the_run(run):
     ended = run("vpc_dns_hourly", plan=BATCHES, publish=RunOutcome(published=[KEY, OTHER], changed=[KEY]))
 
-    assert ended.events == [("vpc_dns", None, {"published": 2, "changed": 1, "failed": 0, "newly_failed": 0})]
+    extra = {"published": 2, "changed": 1, "failed": 0, "newly_failed": 0}
+    extra |= {"rows": COUNTS.rows, "quarantined": COUNTS.quarantined}
+    assert ended.events == [("vpc_dns", None, extra)]
+    label = f"1 partitions, {COUNTS.rows:,} rows, {COUNTS.quarantined:,} quarantined, 0 failed"
+    assert ended.mapped["announce", label] == "success"
 
 
 def test_failed_batch_holds_back_only_its_partition(run, library):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from tempfile import SpooledTemporaryFile
 from types import MappingProxyType
-from typing import IO
 
 from vpclogs.foreign_text import logger
-from vpclogs.parsing.blocks import Block, BlockResult, TextParser
+from vpclogs.parsing.blocks import Block, TextParser
 from vpclogs.parsing.containers import Container, foreign_format, gunzip, plain_text, sniff, too_large
 from vpclogs.parsing.lines import BlockBuilder, Stretch, cut_lines
 from vpclogs.parsing.model import Event, ObjectInput, ObjectState, ObjectUnreadable, Parsed, ParseLimits, Refused
@@ -17,9 +16,6 @@ from vpclogs.parsing.object_counts import Account, settle
 from vpclogs.partitions import LogType
 
 __all__ = ["parse", "text_parser"]
-
-ParquetParser = Callable[[int, IO[bytes], ParseLimits, str | None], Iterator[BlockResult]]
-"""(ordinal of the object, the whole file, seekable, limits, its region) -> results, row group by row group."""
 
 _MAX_WAITING = 4096  # objects whose ends may wait for a block to fill
 _MAX_HELD_REFUSED = 100_000  # they cost memory much beyond their bytes
@@ -43,7 +39,7 @@ class _Driver:
         self._limits = limits
         self._regions: dict[int, str | None] = {}  # of the objects under way, for the parser
         self._text = text_parser(log_type, limits, regions=self._regions)
-        self._parquet = _parquet_parser(log_type)
+        self._has_parquet = log_type is LogType.VPC_FLOW  # AWS writes DNS query logs as text only
         self._builder = BlockBuilder(limits)
         self._waiting: list[Account] = []  # objects in the builder, and those that ended among them
 
@@ -74,9 +70,9 @@ class _Driver:
                 yield from self._read_text(account, account.count(gunzip(chunks, self._limits)))
             case Container.TEXT:
                 yield from self._read_text(account, account.count(plain_text(chunks, self._limits)))
-            case Container.PARQUET if self._parquet is not None:
+            case Container.PARQUET if self._has_parquet:
                 yield from self._flush()
-                yield from self._hold(account, self._parse_parquet(self._parquet, account, account.count(chunks)))
+                yield from self._hold(account, self._parse_parquet(account, account.count(chunks)))
             case _:
                 found = foreign_format(head)
                 detail = f"it is {found}; logs are gzip or plain text, flow logs also Parquet"
@@ -123,14 +119,17 @@ class _Driver:
                 yield from self._parse(builder.take(), [account])
         yield from self._parse(builder.take(), [account])
 
-    def _parse_parquet(self, parser: ParquetParser, account: Account, chunks: Iterator[bytes]) -> Iterator[Parsed]:
+    def _parse_parquet(self, account: Account, chunks: Iterator[bytes]) -> Iterator[Parsed]:
+        # Imported here because most flow logs are text.
+        from vpclogs.parsing.flow.parquet import parse_parquet
+
         with SpooledTemporaryFile(max_size=self._limits.whole_object_bytes) as file:
             for chunk in chunks:
                 if account.raw_bytes > self._limits.max_object_bytes:
                     raise too_large(self._limits)
                 file.write(chunk)
             file.seek(0)
-            for result in parser(account.ordinal, file, self._limits, self._regions[account.ordinal]):
+            for result in parse_parquet(account.ordinal, file, self._limits, self._regions[account.ordinal]):
                 yield from settle(result, (), [account])
 
     def _flush(self) -> Iterator[Event]:
@@ -183,12 +182,3 @@ def text_parser(
     from vpclogs.parsing.flow.text import FlowTextParser
 
     return FlowTextParser(limits, regions)
-
-
-def _parquet_parser(log_type: LogType) -> ParquetParser | None:
-    """Return the parser of the log's Parquet form, or None if it has none."""
-    if log_type is LogType.VPC_DNS:
-        return None
-    from vpclogs.parsing.flow.parquet import parse_parquet
-
-    return parse_parquet

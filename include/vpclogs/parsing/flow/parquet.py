@@ -135,8 +135,10 @@ class _Slices:
             name = self._header.names[0]
             marked[name] = marked[name] | too_long if name in marked else too_long
         every = np.full(len(batch), self._ordinal, np.int32)
-        if (foreign := foreign_rows(columns, every, {self._ordinal: self._region})) is not None:
-            marked[REGION] = marked[REGION] | foreign if REGION in marked else foreign
+        if REGION in columns:
+            foreign = foreign_rows(columns[REGION], every, {self._ordinal: self._region})
+            if foreign is not None:
+                marked[REGION] = marked[REGION] | foreign if REGION in marked else foreign
         rows, marked = make_rows(self._header, columns, marked)
         good = np.ones(len(batch), np.bool_)
         for bad in marked.values():

@@ -16,7 +16,6 @@ import pyarrow.compute as pc
 from vpclogs.parsing.flow.columns import TEXT, Mask, codes_of, convert
 from vpclogs.parsing.flow.derived import LISTS, extra, id_list, ip_list
 from vpclogs.parsing.flow.header import FlowHeader
-from vpclogs.parsing.flow.rules import REGION
 from vpclogs.schemas.model import Indicator
 from vpclogs.schemas.vpc_flow import VPC_FLOW
 
@@ -57,14 +56,13 @@ def make_rows(
 
 
 def foreign_rows(
-    columns: Mapping[str, pa.Array], objects: npt.NDArray[np.int32], regions: Mapping[int, str | None]
+    column: pa.DictionaryArray, objects: npt.NDArray[np.int32], regions: Mapping[int, str | None]
 ) -> Mask | None:
-    """Return a mask of the rows that name another region than their object's, None if there are none.
+    """Return a mask of the rows whose region is not their object's, None if there are none.
 
     ``objects`` are those of the rows, one after another. Objects without a region accept every row.
     """
-    column = columns.get(REGION)
-    if column is None or not len(column):
+    if not len(column):
         return None
     texts, codes = column.dictionary.to_pylist(), codes_of(column)
     edges = np.flatnonzero(np.diff(objects, prepend=-1))

@@ -12,7 +12,6 @@ from functools import lru_cache, reduce
 from operator import or_
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from vpclogs.parsing.blocks import Block, BlockResult
@@ -184,7 +183,7 @@ class FlowTextParser:
             return _Reading(header, ROWS.empty_table(), lines, refused)
         columns, uneven = self._read_columns(pieces, header, header.numbers if exact else self._as_text)
         kept = np.delete(lines, uneven) if uneven else lines
-        rows, bad = self._rows(columns, header, block.line_objects[kept])
+        rows, bad = self._rows(columns, header, block, kept)
         reading = _Reading(header, rows, kept, refused)
         flagged = [*lines[uneven].tolist(), *kept[bad].tolist()]
         if len(bad):
@@ -206,12 +205,14 @@ class FlowTextParser:
         return reading
 
     def _rows(
-        self, columns: dict[str, pa.Array], header: FlowHeader, objects: npt.NDArray[np.int32]
+        self, columns: dict[str, pa.Array], header: FlowHeader, block: Block, lines: Lines
     ) -> tuple[pa.Table, Lines]:
         """The rows of these columns, and the places of those to be judged one by one."""
         marked = empty_texts(columns)
-        if (foreign := foreign_rows(columns, objects, self._regions)) is not None:
-            marked[REGION] = marked[REGION] | foreign if REGION in marked else foreign
+        if REGION in columns:
+            foreign = foreign_rows(columns[REGION], block.line_objects[lines], self._regions)
+            if foreign is not None:
+                marked[REGION] = marked[REGION] | foreign if REGION in marked else foreign
         rows, marked = make_rows(header, columns, marked)
         return rows, np.flatnonzero(reduce(or_, marked.values())) if marked else np.empty(0, np.int64)
 

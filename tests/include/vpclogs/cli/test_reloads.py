@@ -64,6 +64,16 @@ def test_rerun_starts_a_run_per_partition_and_reports_it(here: Deployment, airfl
     assert f"{OTHER}: the run has failed: {airflow.url}/dags/vpc_dns_partition/runs/{quote(failed)}" in done.stderr
 
 
+def test_open_prints_the_address_of_the_page(here: Deployment) -> None:
+    assert "no Airflow is configured" in here.vpclogs("open", KEY, "--log-type", "vpc_flow").stderr
+    settings(here, "airflow: {url: 'https://airflow.example.com/site/'}")
+
+    done = here.vpclogs("open", KEY, "--log-type", "vpc_flow")
+
+    address = "https://airflow.example.com/site/plugin/vpclogs/vpclogs/vpc_flow/123456789012/us-west-2/2022-10-07\n"
+    assert (done.returncode, done.stdout) == (0, address)
+
+
 def test_rerun_says_what_is_missing_to_reach_airflow(here: Deployment, airflow: FakeAirflow) -> None:
     nowhere = here.vpclogs("rerun", KEY, "--log-type", "vpc_dns")
     settings(here, f"airflow: {{url: '{airflow.url}'}}")
