@@ -74,10 +74,6 @@ class Patience:
         """Return how many more records of each object of the block are worth refusing one by one."""
         return Allowance(self._most, _lines_of(block), self.before)
 
-    def worth(self, counts: Counts, lines: int) -> int:
-        """Return how many refused records among so many more lines are worth keeping."""
-        return _worth(self._most, counts, lines)
-
     def check(self, counts: Counts) -> None:
         """Raise if an object with these counts is to be refused whole.
 

@@ -145,7 +145,9 @@ class _Slices:
             good &= ~bad
         objects = every[: len(rows)]
         wrong = np.flatnonzero(~good)
-        worth = self._patience.worth(self._counts, len(batch))
+        self._counts.rows += len(rows)
+        self._counts.refused += len(wrong)
+        self._patience.check(self._counts)  # before each refusal costs its text
         refused = [
             _refused(
                 self._ordinal,
@@ -157,11 +159,8 @@ class _Slices:
                 self._region,
                 too_long=bool(too_long[row]),
             )
-            for row in wrong[:worth]
+            for row in wrong
         ]
-        self._counts.rows += len(rows)
-        self._counts.refused += len(wrong)
-        self._patience.check(self._counts)
         lines = np.flatnonzero(good) + self._first
         self._first += len(batch)
         return BlockResult(
