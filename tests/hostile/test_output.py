@@ -80,6 +80,8 @@ CASES: list[list[str]] = [
     ["replay", *DNS, "--reason", HOSTILE],
     ["replay", *DNS, "--partition", HOSTILE],
     ["replay", *DNS],
+    ["open", KEY, *DNS],
+    ["open", HOSTILE, *DNS],
     ["rerun", KEY, *DNS, "--local"],
     ["rerun", HOSTILE, *DNS, "--local"],
     ["rerun", KEY, *DNS, "--wait"],

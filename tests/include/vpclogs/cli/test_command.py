@@ -31,7 +31,9 @@ def test_help_names_every_command(here: Deployment) -> None:
     done = here.vpclogs("--help")
 
     assert done.returncode == 0
-    commands = "doctor parse plan load status rerun backfill replay query monitor alerts drift check maintain ledger"
+    commands = (
+        "doctor parse plan load status open rerun backfill replay query monitor alerts drift check maintain ledger"
+    )
     assert re.findall(r"^    (\w+) ", done.stdout, re.MULTILINE) == commands.split()
     assert "2 wrong usage" in done.stdout
 
