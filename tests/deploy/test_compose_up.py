@@ -176,6 +176,20 @@ def forwarded(address: str, port: int) -> Iterator[str]:
         server.shutdown(socket.SHUT_RDWR)
 
 
+SHOW_PAGE = f"""
+import json, urllib.request
+
+def call(path, headers, body=None):
+    request = urllib.request.Request("http://localhost:8080" + path, body, headers)
+    return urllib.request.urlopen(request, timeout=60).read().decode()
+
+password = json.load(open("/opt/airflow/passwords/passwords.json"))["admin"]
+login = json.dumps({{"username": "admin", "password": password}}).encode()
+token = json.loads(call("/auth/token", {{"Content-Type": "application/json"}}, login))["access_token"]
+print(call("/vpclogs/vpc_dns/{KEY.replace("|", "/")}", {{"Authorization": "Bearer " + token}}))
+"""
+
+
 @pytest.mark.parametrize("service", PARTS)
 def test_every_service_becomes_healthy(stack: Stack, service: str):
     stack.wait_until_healthy(service)
@@ -217,6 +231,7 @@ def test_a_partition_is_loaded_by_a_run_of_airflow(stack: Stack, seaweed: Seawee
         assert state == "success", stack.execute("scheduler", "bash", "-c", logs, check=False)
         query = ["vpclogs", "query", "select count(*) as rows from vpc_dns", "--format", "json"]
         assert '"rows":3' in stack.execute("scheduler", *query).replace(" ", "")
+        assert "3 = 3 rows + 0 quarantined" in stack.execute("api-server", "python", "-c", SHOW_PAGE)
 
 
 def test_ledger_backup_is_restored_by_the_documented_commands(stack: Stack):
