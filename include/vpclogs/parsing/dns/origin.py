@@ -29,7 +29,7 @@ class ObjectRegions:
         codes, texts = regions.codes, regions.values
         first, last = int(objects[0]), int(objects[-1])
         begun = self._last[1] if self._last[0] == first else None
-        if codes.min() == codes.max():  # nearly always
+        if np.min(codes) == np.max(codes):  # nearly always
             name = texts[int(codes[0])].as_py()
             if is_region(name) and begun in (None, name):
                 self._last = last, name

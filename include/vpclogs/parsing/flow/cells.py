@@ -40,7 +40,7 @@ def clean_texts(column: pa.Array) -> tuple[pa.DictionaryArray, Mask | None]:
     broken |= numpy_of(pc.match_substring(texts, "\0"))
     none = numpy_of(pc.equal(texts, "-"))
     codes = codes_of(column).astype(np.int32)
-    if len(codes) and not -1 <= codes.min() <= codes.max() < len(texts):
+    if len(codes) and not -1 <= np.min(codes) <= np.max(codes) < len(texts):
         raise pa.ArrowInvalid("an index points outside the dictionary")
     if none.any():
         codes = np.where(np.append(none, False)[codes], -1, codes)
