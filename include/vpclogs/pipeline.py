@@ -43,6 +43,7 @@ class Pipeline(PlanVerbs):
         attempt = partial(
             stage,
             log_type=log_type,
+            # Names only; each file's path has a random part too, so that attempts never overwrite each other.
             stem=f"{batch.manifest}-{batch.batch:04d}",
             fetch=self._fetch,
             warehouse=self.warehouse,
@@ -53,7 +54,9 @@ class Pipeline(PlanVerbs):
         )
         result = stage_apart(objects, attempt)
         for one in result.learned:
+            # The next plan then needs no GET to find out the region of this VPC.
             self.ledger.objects.learn_region(one.account, one.scope, one.region, learned_from=one.key)
+        # Last: from here on the batch counts as staged, and a killed task has left only files that no table knows.
         self.ledger.manifests.keep_staged(batch.manifest, batch.batch, result, now=self.clock())
         return StageCounts(
             objects=len(result.outcomes),
@@ -75,11 +78,13 @@ class Pipeline(PlanVerbs):
         decided = self.ledger.manifests.audit(manifest.id) or AuditDecision()
         if decided.staged != fingerprint(staged):  # a stage task ran again, or has just ended, since
             decided = self._audit(manifest, staged)
+        # Normally one commit for all. If the database refuses one partition's values, the others are published.
         refused = fail_apart(decided.passed, partial(self.publisher.publish, manifest, staged), REFUSALS)
         self._mark_unread(manifest, staged)
         committed = self.ledger.intents.committed(manifest.id)
         failed = dict(decided.failed)
         failed |= {key: f"the ledger rejects it: {refusal(error)}" for key, error in refused.items()}
+        # A task that is cleared runs again: partitions that its first attempt found newly failed remain news.
         before = self.ledger.manifests.outcome(manifest.id) or RunOutcome()
         newly = self.ledger.partitions.not_failed(list(failed), manifest.log_type)
         outcome = RunOutcome(
@@ -107,9 +112,11 @@ class Pipeline(PlanVerbs):
         Raises:
             PartitionsFailed: names each partition, and each part of a source, that was not loaded.
         """
+        # By the regions that the records named: keys in the outcome are those, not the planned ones.
         frozen = self.ledger.manifests.latest(run_key)
         outcome = self.ledger.manifests.outcome(frozen.id) or RunOutcome()
         manifest = frozen.placed(self.ledger.manifests.staged(frozen.id).values())
+        # Partitions without a decision count as failures, so that a skipped task cannot look like a success.
         undecided = {p.key for p in manifest.partitions} - {*outcome.published, *dict(outcome.failed)}
         failed = [
             *outcome.failed,
@@ -155,6 +162,7 @@ class Pipeline(PlanVerbs):
         for batch in batches:
             try:
                 counts = (stage or self.stage)(batch, progress=watcher.progress)
+            # Anything else is a defect of vpclogs and ends the command with a traceback.
             except (VpcLogsError, OSError) as error:
                 watcher.not_staged(batch, error)
             else:
@@ -168,6 +176,7 @@ class Pipeline(PlanVerbs):
         sources = {source.name: source for source in self.settings.sources}
         if not any(source.narrows_regions for source in sources.values()):
             return lambda item, region: True
+        # Objects that are already in a table stay covered; narrowing `regions` must not drop rows at a reload.
         settled = self.ledger.objects.settled(item.identity for item in objects)
         return lambda item, region: item.identity in settled or sources[item.source].covers_region(region)
 
@@ -185,6 +194,7 @@ class Pipeline(PlanVerbs):
     def _audit(self, manifest: Manifest, staged: Mapping[int, BatchResult]) -> AuditDecision:
         from vpclogs.audits.run import audit_staged, decision
 
+        # Their regions may have been learned by another batch since the plan.
         unplaced = [(item.account, item.scope) for item in manifest.objects if item.region == UNKNOWN_REGION]
         regions = self.ledger.objects.regions(unplaced)
         findings = audit_staged(manifest, staged, self.settings.audit, regions=regions)

@@ -38,6 +38,7 @@ class PlanVerbs(Deployment):
         # a plain datetime in UTC, not the caller's zone or subclass: its dates go to the ledger
         end = datetime.fromtimestamp((until or now).timestamp(), UTC)
         last = (end - timedelta(microseconds=1)).date()
+        # Objects of a publish that crashed are settled first; they would be planned a second time otherwise.
         self.publisher.complete_open(kind)
         from vpclogs.planning.survey import hourly_days
 
@@ -86,6 +87,7 @@ class PlanVerbs(Deployment):
             raise VpcLogsError(f"{partition.label}: its day is older than maintenance.retention_days")
         self.publisher.complete_open(partition.log_type)
         found = self.survey_partition(partition)
+        # Without targets nothing is swapped out: an empty listing alone never deletes rows.
         targets = self._targets(partition) if found.objects or self._misplaced(partition) else []
         batches = self.freeze(partition.log_type, found, run_key=run_key, mode=Mode.RELOAD, targets=targets)
         if not targets and not found.failures:
@@ -99,6 +101,7 @@ class PlanVerbs(Deployment):
         and the account's objects whose rows lie in the region ``unknown``: they may belong there.
         """
         strays = {row.identity for row in self.ledger.objects.strays(partition)}
+        # Strays lie under another region, so the listing must not be narrowed to this one.
         narrow = None if strays or partition.region == UNKNOWN_REGION else partition.region
         found = self.survey(
             partition.log_type,
@@ -171,7 +174,9 @@ class PlanVerbs(Deployment):
         run has published.
         """
         limits = self.settings.limits
+        # Before the manifest is frozen, so that a deleted object is not counted as missing for ever.
         self.ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self.clock())
+        # Objects that the database cannot store, such as a key with a character that its encoding lacks.
         refused: dict[str, str] = {}
         object_ids = self.ledger.objects.record(found.objects, now=self.clock(), refused=refused)
         batches = plan_batches(

@@ -20,6 +20,7 @@ from vpclogs.parsing.model import ObjectUnreadable, ParseLimits, Refused
 
 __all__ = ["Block", "BlockResult", "Part", "TextParser"]
 
+# Fits into the second-level cache of common processors.
 _PIECE = 1 << 18
 
 
@@ -95,6 +96,7 @@ class Block:
         start = 0
         while start < len(self.data):
             piece = self.data[start : start + _PIECE]
+            # isascii checks eight bytes at a time; numpy is needed only where something is found.
             good = len(piece) if piece.isascii() else _utf8_bytes(piece) if but_utf8 else 0
             if not good:
                 found.append(np.flatnonzero(np.frombuffer(piece, np.uint8) >= 0x80) + start)

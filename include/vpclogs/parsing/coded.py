@@ -26,6 +26,7 @@ Codes = npt.NDArray[np.int32]
 Positions = npt.NDArray[np.signedinteger]
 Mask = npt.NDArray[np.bool_]
 
+# 32 bits of code: the distinct values of a block may exceed 65,536, and Arrow reads int32 without a cast.
 CODED = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -44,6 +45,7 @@ class Coded:
     @classmethod
     def join(cls, columns: Sequence[Coded]) -> Coded:
         """Concatenate columns."""
+        # Nearly always: joining is for objects with several header lines.
         if len(columns) == 1:
             return columns[0]
         values = encode(pa.concat_arrays([column.values for column in columns]))
@@ -118,4 +120,5 @@ def offsets(counts: Positions) -> pa.Array:
 
 def look_up(table: Codes, codes: Codes) -> Codes:
     """Return ``table[codes]``, keeping -1."""
+    # Index -1 is the appended element, so nulls need no mask.
     return np.append(table, np.int32(-1)).take(codes)

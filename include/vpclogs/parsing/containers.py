@@ -91,6 +91,7 @@ def foreign_format(head: bytes) -> str | None:
     for magic, name in _FOREIGN.items():
         if head.startswith(magic):
             return name
+    # Invalid bytes in a few records are refused line by line; only a text full of them is binary.
     text = head[:_HEAD_BYTES].decode("utf-8", "replace")
     controls = sum(character == "\ufffd" or (character < " " and character not in "\t\n\r\f") for character in text)
     return "binary data" if "\0" in text or controls > 1 + len(text) * _MOST_CONTROLS else None
@@ -107,6 +108,7 @@ def plain_text(chunks: Iterator[bytes], limits: ParseLimits) -> Iterator[bytes]:
         total += len(chunk)
         if total > limits.max_object_bytes:
             raise too_large(limits)
+        # Chunks of S3 have up to 8 MiB; the next steps are sized for pieces that stay in the cache.
         for start in range(0, len(chunk), PIECE_BYTES):
             yield chunk[start : start + PIECE_BYTES]
 
@@ -179,12 +181,14 @@ def _members(chunks: Iterator[bytes], limits: ParseLimits) -> Iterator[tuple[byt
             place += len(given)
             try:
                 piece = member.decompress(given, PIECE_BYTES)
+                # Output is limited per call, so a bomb is judged piece by piece and never held.
                 while piece or not (member.needs_input or member.eof):
                     yield piece, read + place
                     piece = b"" if member.needs_input or member.eof else member.decompress(b"", PIECE_BYTES)
             except _IsalError as error:
                 raise _corrupt(error, read + place) from error
             if member.eof:
+                # The rest of this portion belongs to the next member.
                 place -= len(member.unused_data)
             portion = min(2 * portion, _MOST_PORTION)
         read += len(chunk)

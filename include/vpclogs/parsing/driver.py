@@ -80,6 +80,7 @@ class _Driver:
 
     def _read_text(self, account: Account, pieces: Iterator[bytes]) -> Iterator[Event]:
         items = cut_lines(account.ordinal, pieces, self._limits)
+        # Its own until the object is read to its end: a damaged end must not leave lines in the shared block.
         builder = BlockBuilder(self._limits)
         for item in items:
             builder.add(account.ordinal, item)
@@ -98,6 +99,7 @@ class _Driver:
             held.append(parsed)
             rows_bytes += parsed.rows.nbytes
             refused += len(parsed.refused)
+            # Holding more would cost memory; the consumer then has to be able to take rows back.
             if max(account.raw_bytes, rows_bytes) > self._limits.whole_object_bytes or refused > _MAX_HELD_REFUSED:
                 provisional = True
             if provisional:
@@ -123,6 +125,7 @@ class _Driver:
         # Imported here because most flow logs are text.
         from vpclogs.parsing.flow.parquet import parse_parquet
 
+        # Parquet's footer is at the end, so the whole object is needed, on disk if it is large.
         with SpooledTemporaryFile(max_size=self._limits.whole_object_bytes) as file:
             for chunk in chunks:
                 if account.raw_bytes > self._limits.max_object_bytes:

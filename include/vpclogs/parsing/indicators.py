@@ -24,6 +24,7 @@ _MAX_LABEL = 63  # longer ones are no DNS labels, and decoding punycode is quadr
 def ip(text: str) -> str | None:
     """Return an IPv4 or IPv6 address as written. Scoped addresses (``fe80::1%eth0``) do not count."""
     try:
+        # An order of magnitude faster than `ipaddress`, and as strict: no leading zeros, no short forms.
         socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
     except (OSError, ValueError):  # ValueError: NUL, or not ASCII
         return None

@@ -43,6 +43,7 @@ def parse_kept(log_type: LogType, records: Iterable[KeptRecord], limits: ParseLi
     for record in records:
         if (record.object, record.header) != under:
             under = (record.object, record.header)
+            # Line 0 is before every line of an object, so the header does not shift their numbers.
             if record.header is not None:
                 builder.add(record.object, Stretch(record.header.encode() + b"\n", 1, 0, 0))
         builder.add(record.object, Stretch(record.raw + b"\n", 1, record.line, record.start))

@@ -76,8 +76,10 @@ class _Cutter:
                 return
             yield self._too_long()
             piece = piece[end + 1 :]
+        # Only the last newline matters here; the parser finds the others in one pass over the block.
         cut = piece.rfind(b"\n") + 1
         if cut:
+            # A memoryview spares one copy of the piece.
             yield self._stretch(self._carry + memoryview(piece)[:cut])
             self._carry = piece[cut:]
         else:
@@ -154,9 +156,11 @@ class BlockBuilder:
         """Append a result of `cut_lines` for object ``ordinal``."""
         if isinstance(item, Refused):
             self._refused.append(item)
+            # Refused lines count too: otherwise an object of overlong lines alone would never fill a block.
             self._weight += len(item.raw)
             return
         end = self._size + len(item.text)
+        # Adjacent stretches of one object become one part: blocks have few parts.
         if self._parts and self._next == (ordinal, item.first_line, item.offset):
             self._parts[-1] = replace(self._parts[-1], end=end)
         else:
@@ -193,6 +197,7 @@ def _has_short_lines(data: bytes, limit: int) -> bool:
 
 
 def _without_long_lines(block: Block, limits: ParseLimits) -> Block:
+    # Honest logs end here, after 32 searches per block of 16 MiB.
     if _has_short_lines(block.data, limits.max_line_bytes):
         return block
     lengths = block.line_ends - block.line_starts

@@ -66,6 +66,7 @@ def settle(result: BlockResult, refused: Iterable[Refused], accounts: Sequence[A
         _remember(by_ordinal[ordinal].versions, names)
     for ordinal, names in result.unknown_fields.items():
         by_ordinal[ordinal].further_fields += _remember(by_ordinal[ordinal].unknown_fields, names)
+    # After the fates of this result: its rows of an object refused just now do not count either.
     parsed = _without(result, refused, [account.ordinal for account in accounts if account.fate])
     if not (parsed.rows.num_rows or parsed.refused):
         return
@@ -94,5 +95,6 @@ def _remember(names: set[str], more: Set[str]) -> int:
     if len(new) <= room:
         names.update(new)
         return 0
+    # The smallest, not the first: sets have no order, and counts must not depend on it.
     names.update(nsmallest(room, new))
     return len(new) - room

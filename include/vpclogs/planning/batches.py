@@ -22,9 +22,11 @@ def plan_batches(objects: Iterable[LogObject], *, max_bytes: int, max_objects: i
     batch of its own. If there would be more than ``max_batches`` (Airflow refuses longer maps), the batches grow: no
     object is left out.
     """
+    # A total order, so that a plan that is repeated after a crash makes the same batches.
     ordered = sorted(objects, key=lambda item: (item.partition, item.key, item.etag))
     batches = list(_pack(ordered, max_bytes, max_objects))
     while len(batches) > max_batches:
+        # Packing is not linear, so one growth may not be enough.
         growth = len(batches) / max_batches
         max_bytes, max_objects = int(max_bytes * growth) + 1, int(max_objects * growth) + 1
         batches = list(_pack(ordered, max_bytes, max_objects))
@@ -43,6 +45,7 @@ def batch_label(batches: Sequence[Batch], number: int) -> str:
         shown = f"{size / 1e6:.1f} MB" if size >= 50_000 else f"{size:,} bytes"
         return f"{len(partitions)} partitions · {len(batch)} objects · {shown}"
     (partition,) = partitions
+    # Batches are in partition order: the first and the last object decide.
     same = [index for index, other in enumerate(batches) if other[0].partition == partition == other[-1].partition]
     return partition.label if len(same) == 1 else f"{partition.label} · {same.index(number) + 1}/{len(same)}"
 

@@ -125,6 +125,7 @@ def survey(
         try:
             client = client_for(source)
         except VpcLogsError as error:
+            # A source without working credentials must not stop the others.
             failures.append(ListingFailure(source.name, None, None, "denied", str(error), error.transient))
             continue
         listing = discover(
@@ -138,6 +139,7 @@ def survey(
             threads=threads,
         )
         failures += _failures(listing, source)
+        # Only a complete listing proves that an object is gone.
         if not listing.failures:
             seen = {item.identity for item in listing.objects}
             waiting = ledger.objects.unsettled(source.name, days(source), account=account, region=region)
@@ -147,6 +149,7 @@ def survey(
         found = _with_regions(listing.objects, client, ledger, requester_pays=source.requester_pays, threads=threads)
         seen_names[source.name] = _seen(listing, found, source, known)
         wanted = [o for o in found if source.covers_region(o.region or "") or o.region == UNKNOWN_REGION]
+        # By VPC: one of its objects may be settled under another region from before.
         kept = {(o.account, o.scope) for o in wanted}
         left_out.update(listing.left_out)
         left_out.update(
@@ -154,6 +157,7 @@ def survey(
         )
         wanted = [o for o in wanted if region in (None, o.region)]
         listed += len(wanted)
+        # The ledger decides, not dates or names: late objects are found whenever they come.
         objects += wanted if all_objects else ledger.objects.new(wanted)
     whole = {source.name: list(days(source)) for source in sources} if account is None and region is None else {}
     return Survey(
@@ -185,6 +189,7 @@ def _with_regions(
         if item.region is None:
             unplaced[item.account, item.scope].append(item)
     regions = ledger.objects.regions(unplaced)
+    # Each VPC once, not each object.
     strange = [place for place in unplaced if place not in regions]
     settled = ledger.objects.settled_regions(item.identity for place in strange for item in unplaced[place])
 
@@ -194,6 +199,7 @@ def _with_regions(
         readable.sort(key=lambda o: o.last_modified, reverse=True)
         return learn_region(client, readable, requester_pays=requester_pays)
 
+    # One GET per new VPC, mostly waiting for S3.
     with ThreadPoolExecutor(threads, thread_name_prefix="region") as pool:
         for place, named in zip(strange, pool.map(read, strange), strict=True):
             regions[place] = named.region if named else UNKNOWN_REGION

@@ -46,6 +46,7 @@ def carry_over(warehouse: Warehouse, partition: Partition, kept: Sequence[Row[An
     """
     if not kept:
         return Carried()
+    # Two scans of one partition, filtered by object afterwards: the list may be too long for a row filter.
     good, refused = (
         warehouse.table(name).scan(row_filter=in_partition(partition, name)).to_arrow()
         for name in (partition.log_type.value, QUARANTINE)
@@ -72,6 +73,7 @@ class _Carrier:
             return
         wrong = rows.filter(pc.not_equal(rows.column("region"), self._partition.region))
         suspects = pc.unique(identities_of(wrong)).to_pylist()
+        # In line order, so that the first record decides here as it does in the parser.
         ordered = rows.filter(of_objects(rows, suspects)).select(["p_row_id", "region"]).sort_by("p_row_id")
         regions = ordered.column("region").to_pylist()
         for identity, region in zip(identities_of(ordered).to_pylist(), regions, strict=True):
@@ -106,6 +108,7 @@ class _Carrier:
             return rows, []
         place = replace(self._partition, region=region)
         records = []
+        # Rows of releases before foreign records were refused; there are few, so Python is fast enough.
         for row in rows.filter(foreign).to_pylist():
             item = log_object(self._kept[row["p_row_id"][:24]])
             record = _foreign_record(row, region)

@@ -67,6 +67,7 @@ class Completer:
 
     def complete(self, intent: Intent) -> None:
         """Commit the changes of the intent, unless that is done already, and settle it."""
+        # The quarantine first: a reader who sees a row in the table finds its refused neighbors.
         for name in (QUARANTINE, intent.log_type.value):
             if not self._commit(intent, name):
                 return
@@ -107,6 +108,7 @@ class Completer:
                 return True
             return False
 
+        # Only footers are read, but each is a request to S3.
         with ThreadPoolExecutor(8, "look") as pool:
             return next((path for path, lost in zip(paths, pool.map(is_lost, paths), strict=True) if lost), None)
 
@@ -178,9 +180,11 @@ def _change(table: Table, intent: Intent, name: str) -> None:
     with FastTransaction(table) as transaction, warnings.catch_warnings():
         if removals:
             warnings.filterwarnings("ignore", "Delete operation did not match")  # expected for a partition without rows
+            # One transaction for removals and additions: a reload swaps a partition atomically.
             transaction.delete(_removed(removals, intent.log_type, name), snapshot_properties=properties)
         if files:
             with merging(transaction, table.last_sequence_number):
+                # Files have unique names, so pyiceberg need not read all manifests to look for duplicates.
                 transaction.add_files(files, snapshot_properties=properties, check_duplicate_files=False)
 
 
@@ -195,6 +199,7 @@ def _of_removal(removal: Removal, log_type: LogType, table: str) -> BooleanExpre
     if removal.keys is None:
         return rows
     conditions = []
+    # A key is unique within a bucket only.
     for name in sorted({bucket for bucket, _ in removal.keys}):
         keys = [key for bucket, key in removal.keys if bucket == name]
         conditions.append(And(equals("p_source_bucket", name), one_of("p_source_key", keys)))

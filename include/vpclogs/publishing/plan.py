@@ -55,6 +55,7 @@ class Draft:
             if outcome.partition in passed and outcome.state in SETTLED and manifest.mode is not Mode.REPLAY
         ]
         self._carried = Carried()
+        # Files that are written again get a stem of their own, so they never overwrite those that were staged.
         self._stem = f"{manifest.hash[:12]}-x"
         self._all_dropped = False
 
@@ -67,6 +68,7 @@ class Draft:
         """Leave out objects, because another run has published them, or a newer version, meanwhile."""
         if not identities:
             return
+        # Only files of partitions with a dropped object are written again.
         keys = {outcome.partition for outcome in self._staged if outcome.identity in identities}
         touched = [file for file in self.files if file.partition in keys]
         self.files = [file for file in self.files if file.partition not in keys] + without_objects(
@@ -97,6 +99,7 @@ class Draft:
         for partition in partitions:
             self._find_stale(partition, stale)
         self._carried = Carried()
+        # Every row of a swapped partition leaves, so whatever cannot be staged again must be carried over.
         for partition in swapped:
             # S3 has these objects no longer, or not as they were listed: their rows cannot be made again
             made = {outcome.identity for outcome in self._staged} | stale.identities
@@ -119,6 +122,7 @@ class Draft:
             },
             removals=stale.removals,
             replaced=stale.replaced,
+            # The claim compares versions of these partitions too, since rows leave or reach them.
             others=sorted(touched - set(keys)),
             rehomed=sorted({*stale.misplaced, *(outcome.identity for outcome in self._carried.outcomes)}),
             objects=len(self._staged),
@@ -138,17 +142,21 @@ class Draft:
         self.drop(newer)
         for row, item in found:
             place = Partition(partition.log_type, row.account, row.region, row.day)
+            # Another run has settled a later version of this key meanwhile: this one would bring back old content.
             if item.identity in newer:
                 continue
+            # The key was overwritten in S3: rows of the earlier version leave in the commit that brings the new ones.
             if row.identity != item.identity:
                 stale.replace(row, place)
             elif place != partition or (row.region == UNKNOWN_REGION and row.rows):
                 stale.misplace(row, place)
+            # The same version again: only a reload replaces its own rows.
             elif self._manifest.mode is Mode.RELOAD:
                 stale.remove(row, place)
 
     def _without_outdated(self, partition: Partition, kept: Sequence[Any], stale: _Stale) -> list[Any]:
         """Return the objects without those that have a newer version settled in another region."""
+        # A key may be settled under several regions if an earlier release misread one of them.
         newest: dict[tuple[str, str], Any] = {}
         for row in self._ledger.objects.settled_versions(partition, [row.key for row in kept]):
             place = (row.bucket, row.key)

@@ -33,6 +33,7 @@ from vpclogs.warehouse.tables import Warehouse
 
 __all__ = ["Publisher"]
 
+# Each attempt waits for at most one publish of the same log, so 200 queued runs still get through.
 _ATTEMPTS = 200
 _PATIENCE = 6
 """Polls (about two seconds in all) during which an open intent is left to its own publisher before another process
@@ -69,10 +70,13 @@ class Publisher:
         """
         draft: Draft | None = None
         for _ in range(_ATTEMPTS):
+            # Bases and versions are only meaningful while no intent is open.
             self.complete_open(manifest.log_type, mine=manifest.id)
+            # An earlier attempt of this run may have published some partitions before it was killed.
             rest = frozenset(passed) - self._ledger.intents.published(manifest.id)
             if not rest:
                 return
+            # A draft remembers which objects it dropped, and the files it wrote for that: keep it while it fits.
             if draft is None or draft.passed != rest:
                 draft = Draft(self._ledger, self._warehouse, manifest, staged.values(), rest)
             claimed = self._claim(manifest, draft)
@@ -134,5 +138,6 @@ class Publisher:
         )
         if isinstance(claimed, Intent):
             return claimed
+        # The claim was refused for these objects; without them the next claim can succeed.
         draft.drop(claimed.identities)
         return False

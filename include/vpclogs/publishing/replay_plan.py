@@ -60,6 +60,7 @@ class _Moves:
         self.rows: Counter[str] = Counter()  # records by partition
 
     def add(self, partition: Partition, staged: Sequence[StagedFile]) -> None:
+        # One snapshot for both reads below; the bases of the intent fail the commit if it is outdated by then.
         scan = self._warehouse.table(QUARANTINE).scan(row_filter=in_partition(partition, QUARANTINE))
         present = scan.select("p_row_id").to_arrow().column("p_row_id").combine_chunks()
         moved = [ids for file in staged if (ids := self._move(file, partition, present)) is not None]
@@ -67,6 +68,7 @@ class _Moves:
             return
         taken = pa.chunked_array(moved).combine_chunks()
         rest = ParquetFile(self._warehouse, QUARANTINE, partition, self._stem)
+        # A quarantine can be larger than memory after a change of format: it is filtered batch by batch.
         for batch in scan.to_arrow_batch_reader():
             rows = pa.Table.from_batches([batch])
             if len(staying := rows.filter(pc.invert(_are_in(rows, taken)))):
@@ -83,6 +85,7 @@ class _Moves:
         here = _are_in(rows, present)
         if not pc.any(here).as_py():
             return None
+        # Records left the quarantine since they were staged, by a reload or another replay.
         if not pc.all(here).as_py():
             rows = rows.filter(here)
             output = ParquetFile(self._warehouse, file.table, partition, self._stem)

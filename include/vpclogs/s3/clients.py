@@ -41,6 +41,7 @@ def client_for(source: Source) -> S3Client:
         ConfigError: the source names an Airflow connection but Airflow is not installed, or the profile does not exist.
         S3Denied: there are no credentials to assume the role with.
     """
+    # Airflow's connections and secrets backends are the plugin's business.
     if source.connection:
         return _from_airflow(source)
     try:
@@ -80,6 +81,7 @@ def _region(session: boto3.Session, source: Source) -> str:
     if source.role_arn is None:
         return chosen or "us-east-1"
     partition = source.role_arn.split(":")[1]
+    # None is a region newer than the installed botocore: it may well be right.
     found = _partition_of(chosen, session)
     if chosen and found in (partition, None):
         return chosen
@@ -118,6 +120,7 @@ def _in_role(base: boto3.Session, source: Source, region: str) -> boto3.Session:
     if source.external_id:
         request["ExternalId"] = source.external_id
 
+    # Called again shortly before the credentials expire: a backfill outlasts the hour of a role session.
     def assume() -> dict[str, str]:
         given = sts.assume_role(**request)["Credentials"]
         return {

@@ -20,6 +20,7 @@ ATTEMPTS = 5
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 20.0
 
+# A body that is cut off raises urllib3's and http.client's errors, which botocore does not wrap.
 _ERRORS = (boto.BotoCoreError, boto.ClientError, HTTPError, HTTPException, OSError)
 _NO_CREDENTIALS = (
     boto.NoCredentialsError,
@@ -95,12 +96,14 @@ def _answered(error: boto.ClientError, where: str) -> S3RequestError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     message = str(error.response.get("Error", {}).get("Message", "")).rstrip(".")
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    # "Throttling", "ThrottlingException", "RequestThrottled": services differ in case and ending.
     if code in _THROTTLED_CODES or "hrottl" in code or status in (429, 503):
         return S3RequestError("throttled", f"S3 kept asking to slow down for {where}; rerun later or lower the threads")
     if status >= 500 or code == "RequestTimeout":
         return S3RequestError("read_failed", f"S3 failed with {status} {code} for {where}; rerun later")
     if code == "InvalidObjectState":
         return S3RequestError("archived", f"{where} is in an archive storage class; restore it, then rerun")
+    # S3 reports a refused kms:Decrypt as AccessDenied with the action in its message.
     if code.startswith("KMS") or "kms:" in message.lower():
         return S3RequestError(
             "kms_denied",
@@ -109,6 +112,7 @@ def _answered(error: boto.ClientError, where: str) -> S3RequestError:
         )
     if status in (401, 403) or code in _DENIED_CODES:
         return _denied(error.operation_name, code, message, where)
+    # A HEAD has no body, so its code is just "404".
     if code in ("NoSuchKey", "NoSuchVersion") or (status == 404 and code != "NoSuchBucket"):
         return S3RequestError("gone", f"{where} was deleted after it was listed")
     if status in (412, 416):  # 416: the object is now shorter than the requested range
@@ -123,6 +127,7 @@ def _denied(operation: str, code: str, message: str, where: str) -> S3RequestErr
     if operation.startswith("AssumeRole"):
         advice = "add the identity that runs vpclogs to its trust policy, and check external_id"
         return S3RequestError("denied", f"STS refuses the role to read {where} ({message}); {advice}")
+    # InvalidAccessKeyId, SignatureDoesNotMatch, RequestTimeTooSkewed: no policy would help.
     if code not in ("AccessDenied", "403", "AllAccessDisabled"):
         return S3RequestError("denied", f"S3 does not accept the credentials for {where}: {code} ({message})")
     action = "s3:ListBucket" if operation.startswith("List") else "s3:GetObject"

@@ -94,12 +94,14 @@ def discover(
     """
     known = {place: name for place, name in (known_scopes or {}).items() if name != UNKNOWN_REGION}
     walk = _Walk(client, source, frozenset(days), account_days or {}, account, region, known, sleep)
+    # Steps come from one queue in any order, so that a slow account does not hold up the others.
     total, results, running = _Visit(), SimpleQueue[Future[_Visit]](), 0
     pool = ThreadPoolExecutor(threads, thread_name_prefix="list")
     try:
         total.next = [_Step(walk.root)]
         while total.next or running:
             for step in total.next:
+                # Only this thread adds up results, so no step needs a lock.
                 pool.submit(_attempt, step).add_done_callback(results.put)
             running += len(total.next)
             visit = results.get().result()
@@ -135,6 +137,7 @@ def _attempt(step: _Step) -> _Visit:
     try:
         step.visit(visit)
     except S3RequestError as error:
+        # What the step had found so far is dropped: a partial listing must not pass for a whole one.
         lost = ListingFailure(step.account, step.region, error.reason, error.detail, error.transient, step.day)
         return _Visit(failures=[lost], requests=visit.requests, saw_all_accounts=step.account is not None)
     return visit
@@ -157,6 +160,7 @@ class _Walk:
         try:
             folders = list(self._folders(parent, visit))
         except S3RequestError as error:
+            # A policy may allow the accounts' folders only; accounts that the settings name are read without the list.
             if error.reason != "denied" or (self._known_accounts is None and self.source.organization is None):
                 raise
             self._add_known_accounts(parent, visit)
@@ -189,6 +193,7 @@ class _Walk:
         for name in names:
             if folder.parent + name == folder.path:
                 visit.next.append(_Step(partial(self.scopes, folder), folder.account))
+            # CloudTrail, Config and the like share the bucket in peace; an unknown name may be a log that we miss.
             elif not is_other_log(name):
                 visit.unread.add(folder.parent + name)
 
@@ -196,6 +201,7 @@ class _Walk:
         """The VPCs or regions of one account, and under each the wanted days."""
         for name in self._folders(parent.path, visit):
             folder = read_scope_folder(parent, name, self.source.log_type)
+            # Neither a region nor a VPC that we can read: counted and named, never skipped in silence.
             if folder is None or not (folder.region or folder.vpc):
                 visit.unread.add(parent.path + name)
             if folder is None:
@@ -205,6 +211,7 @@ class _Walk:
             region = folder.region or self.known_scopes.get((folder.account, folder.vpc))
             if region is not None and not self.source.covers_region(region):
                 visit.left_out.append(LeftOut(self.source.name, folder.account, region, folder.vpc))
+            # The region of a VPC that is new is read from its records, after the listing.
             elif region is None or self.region in (None, region):
                 for day in sorted(self.days.union(self.account_days.get(folder.account, ()))):
                     visit.next.append(_Step(partial(self.objects, folder, region, day), folder.account, region, day))
@@ -245,6 +252,7 @@ class _Walk:
         if isinstance(placed, Placed):
             scope, problem = placed.scope, "archived" if archived else None
         else:
+            # It becomes a quarantine row, so that a foreign object under the prefix is seen.
             scope, problem = folder.vpc, "key_layout"
         return LogObject(
             source=self.source.name,
@@ -271,6 +279,7 @@ class _Walk:
         if self.source.requester_pays:
             request["RequestPayer"] = "requester"
         if "Delimiter" not in request:
+            # Tells an archived object that was restored from one that cannot be read.
             request["OptionalObjectAttributes"] = ["RestoreStatus"]
         where = f"s3://{self.source.bucket}/{request['Prefix']}"
         while True:

@@ -125,6 +125,7 @@ class _Ahead:
             yield chunk
 
     def _ask(self) -> None:
+        # A part larger than the budget is still asked for, alone; it would wait for ever otherwise.
         while self._next and (self._next.size <= self._free_bytes or not self._asked):
             part, self._next = self._next, next(self._to_ask, None)
             self._free_bytes -= part.size
@@ -176,6 +177,7 @@ def learn_region(
 
     Reads the heads of a few objects. Returns None if none of them names a region.
     """
+    # A bound on GETs for a VPC whose objects are all broken.
     for item in items[:_HEAD_TRIES]:
         try:
             head = read_head(client, item, _HEAD_BYTES, requester_pays=requester_pays, sleep=sleep)
@@ -192,6 +194,7 @@ def _raw_head(head: bytes) -> bytes:
     if not head.startswith(GZIP_MAGIC):
         return head
     try:
+        # Cut in the middle, so the end is missing; zlib returns what it has, up to a bound against bombs.
         return zlib.decompressobj(wbits=31).decompress(head, _HEAD_RAW_BYTES)
     except zlib.error:
         return b""

@@ -76,9 +76,11 @@ class ObjectReader:
         if self._closed.is_set():
             raise S3RequestError("s3_rejected", f"{_url(item)} is no longer wanted")
         request = dict(self._payer)
+        # Without a range, some servers add a checksum that botocore verifies.
         if (start, end) != (0, item.size):
             request["Range"] = f"bytes={start}-{end - 1}"
         deadline = self._clock() + self._part_seconds
+        # IfMatch: rows of one object never come from two versions of it.
         answer = self._client.get_object(Bucket=item.bucket, Key=item.key, IfMatch=f'"{item.etag}"', **request)
         with closing(answer["Body"]) as stream:
             # The request has If-Match already, but not every S3-compatible server obeys it.
@@ -87,6 +89,7 @@ class ObjectReader:
                     "changed", f"{_url(item)} was rewritten after it was listed; the next run loads it"
                 )
             body = self._drain(stream, item, deadline)
+        # A connection that ends early may look like the end of the body.
         if len(body) != end - start:
             raise S3RequestError("read_failed", f"{len(body)} of {end - start} bytes of {_url(item)} came; rerun later")
         return body

@@ -16,8 +16,11 @@ from vpclogs.staging.halving import fail_apart
 
 __all__ = ["stage_apart"]
 
+# A key of S3 or a partition value can make a path that this file system refuses. Errors of the disk
+# itself (full, quota, I/O) are left out: they concern every partition.
 _ABOUT_A_PATH = {
     *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM),
+    # characters that the file system cannot store, and links that lead back
     *(errno.EILSEQ, errno.EINVAL, errno.ELOOP),
 }
 
@@ -41,9 +44,11 @@ def stage_apart(objects: Sequence[LogObject], attempt: Callable[[Sequence[LogObj
                 raise _PathError from error
             raise
 
+    # Sorted, so that a retry of the task halves the same groups.
     failed = fail_apart(sorted({item.partition for item in objects}), attempt_some, _PathError)
     causes = {partition: error.__cause__ for partition, error in failed.items()}
     if not done:
+        # Nothing could be written at all: the task fails and Airflow retries it, instead of blaming each object.
         raise next(cause for cause in causes.values() if cause is not None)
     return _joined(
         done, [outcome for one, cause in causes.items() for outcome in _failures(_of(objects, [one]), cause)]
@@ -74,6 +79,7 @@ def _failures(objects: Sequence[LogObject], error: BaseException | None) -> list
 
 
 def _joined(results: Sequence[BatchResult], failures: Sequence[ObjectOutcome]) -> BatchResult:
+    # the usual case, spared the merge of statistics
     if len(results) == 1 and not failures:
         return results[0]
     statistics: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)

@@ -33,10 +33,12 @@ def fail_apart(
             succeeded = True
         except errors as error:
             if len(group) > 1:
+                # The first half is on top of the stack: keys are attempted in their order.
                 middle = len(group) // 2
                 waiting += [group[middle:], group[:middle]]
                 continue
             failed |= dict.fromkeys(group, error)
+            # An empty group failed without any key to blame.
             if not group or (not succeeded and len(failed) >= _MOST_FAILED):
                 raise
     return failed

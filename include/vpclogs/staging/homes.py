@@ -35,6 +35,7 @@ def homes_of(parsed: Parsed, listed: Sequence[LogObject], planned: Partition) ->
     ``parsed.objects`` are indexes into ``listed``.
     """
     regions = contiguous(parsed.rows.column(_REGION))
+    # The common case costs one comparison of a column, not a loop over objects.
     if all_equal(regions, planned.region):
         return {}
     ordinals, first = np.unique(parsed.objects, return_index=True)

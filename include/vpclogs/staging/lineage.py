@@ -17,6 +17,7 @@ from vpclogs.schemas.model import TIMESTAMP, LogSchema
 
 __all__ = ["quarantine_rows", "row_ids", "with_lineage"]
 
+# 256 KiB; formatting each line number in Python would take longer than parsing the line.
 _FOUR_DIGITS = np.frombuffer("".join(f"{number:04x}" for number in range(1 << 16)).encode(), np.uint32)
 """The hexadecimal digits of each number of 16 bits."""
 
@@ -26,9 +27,11 @@ def row_ids(identities: Sequence[str], objects: npt.NDArray[np.int32], lines: np
 
     ``objects`` are indexes into ``identities``. The same input always results in the same ids.
     """
+    # 24 hex digits are three words of 64 bits: one gather copies them for all rows.
     names = np.frombuffer("".join(identities).encode(), np.uint64).reshape(len(identities), 3)
     digits = np.empty((len(lines), 4), np.uint64)
     digits[:, :3] = names.take(objects, axis=0)
+    # The fourth word holds the line: two halves of four digits, looked up instead of formatted.
     halves = digits.view(np.uint32)
     halves[:, 6] = _FOUR_DIGITS.take((lines >> 16) & 0xFFFF)
     halves[:, 7] = _FOUR_DIGITS.take(lines & 0xFFFF)
@@ -62,11 +65,13 @@ def with_lineage(
         "p_source_label": _constant(items[0].source if items else "", count),
         "p_source_bucket": _coded(places, [item.bucket for item in items]),
         "p_source_key": _coded(places, [item.key for item in items]),
+        # No dictionary: lines rarely repeat, and Parquet packs ascending integers well.
         "p_source_line": pa.array(lines),
         "p_account": _constant(partition.account, count),
         "p_region": _constant(partition.region, count),
         "p_day": _repeated(partition.day, pa.date32(), count),
     }
+    # A parser may return narrower types than the table has, such as an integer of 16 bits; the table decides.
     fields = [pa.field(f.name, _written_as(columns[f.name].type, f.type), f.nullable) for f in table]
     arrays = [columns[f.name] if columns[f.name].type == f.type else columns[f.name].cast(f.type) for f in fields]
     return pa.table(arrays, schema=pa.schema(fields))
@@ -136,6 +141,7 @@ def _quarantine_row(
 
 def _runs(objects: npt.NDArray[np.int32]) -> tuple[list[int], npt.NDArray[np.int32]]:
     """Return the distinct objects in order, and for each row its index among them."""
+    # Rows of one object follow each other, so runs are objects. Sorting or hashing them would be slower.
     first = np.flatnonzero(np.diff(objects, prepend=-1))
     places = np.repeat(np.arange(len(first), dtype=np.int32), np.diff(first, append=len(objects)))
     return objects[first].tolist(), places

@@ -60,7 +60,9 @@ def stage(
     are then left for the clean-up.
     """
     result = BatchResult(files=[], outcomes=[], statistics={}, learned=[])
+    # One source at a time: each has its own client, role and account filter.
     for source, group in groupby(sorted(objects, key=attrgetter("source")), key=attrgetter("source")):
+        # By partition, so that one partition's output can be closed before the next is opened.
         listed = sorted(group, key=lambda item: (item.partition, item.key))
         target = Target(log_type, stem, warehouse, now)
         stager = _Stager(listed, target, result, progress, covers)
@@ -95,6 +97,7 @@ class _Stager:
     early: defaultdict[int, list[Refused]] = field(default_factory=lambda: defaultdict(list))
 
     def run(self, parse_objects: Callable[[list[LogObject]], Iterator[Event]]) -> None:
+        # Archived objects and unknown layouts are settled without a request.
         readable = [item for item in self.listed if item.problem is None]
         self.left = Counter(item.partition for item in self.listed)
         for item in self.listed:
@@ -103,6 +106,7 @@ class _Stager:
         for event in parse_objects(readable):
             if isinstance(event, ObjectEnd):
                 self._end(readable[event.object], event, readable)
+            # The object may still turn out broken, and then none of its rows may count.
             elif event.provisional:
                 self._add_provisional(event, readable)
             else:
@@ -116,17 +120,20 @@ class _Stager:
 
     def _routed(self, part: Parsed, listed: list[LogObject], planned: Partition) -> Iterator[tuple[Partition, Parsed]]:
         """Split the rows planned for one partition by the partitions to which they belong."""
+        # The parser has refused flow records of a region other than the key's.
         if self.target.log_type is LogType.VPC_FLOW:
             yield planned, part
             return
         part = self._with_early(part)
         found = homes_of(part, listed, planned) if len(part.rows) else {}
+        # Nearly every event: all rows are at home, and nothing is split.
         if not found and not any(self.homes.get(record.object) for record in part.refused):
             self._remember_last(part)
             yield planned, part
             return
         self.homes |= found
         self._remember_last(part)
+        # An object may have refused records only.
         ordinals = {*np.unique(part.objects).tolist(), *(record.object for record in part.refused)}
         together: defaultdict[Partition, list[int]] = defaultdict(list)
         for ordinal in sorted(ordinals):
@@ -169,6 +176,7 @@ class _Stager:
         if is_dns and len(parsed.rows) and ordinals[0] not in self.homes:
             self.homes[ordinals[0]] = homes_of(parsed, listed, planned).get(ordinals[0])
         place = self._place(ordinals[0], planned)
+        # A second output begins once the first good record names another region.
         if not self.provisional or self.provisional[-1].partition != place:
             self.provisional.append(Output(self.target, place))
         if self._is_wanted(listed[ordinals[0]], place):
@@ -188,9 +196,11 @@ class _Stager:
                 output.refuse([(item, None, end.reason or "", end.detail)])
             output.statistics.observe_end(item, end)
         self.result.outcomes.append(self._outcome(item, end, place, wanted=wanted))
+        # Records of a VPC that another account shares do not place the rest of the folder.
         if home and loaded and item.region == UNKNOWN_REGION and home.account == item.account:
             self.result.learned.append(LearnedRegion(item.account, item.scope, place.region, item.key))
         self.progress(1, end.records)
+        # Files close as soon as their partition is complete: memory follows open partitions, not the batch.
         self.left[item.partition] -= 1
         if not self.left[item.partition]:
             del self.left[item.partition]
@@ -222,6 +232,7 @@ class _Stager:
         if output.partition != partition:
             files = relocated(self.target.warehouse, files, partition, stem=self.target.stem)
         self.result.files.extend(files)
+        # A partition may be closed more than once, if objects planned elsewhere reach it later.
         parts: list[dict[str, Any]] = [output.statistics.to_json()]
         if partition.key in self.result.statistics:
             parts.append(self.result.statistics[partition.key])

@@ -43,6 +43,7 @@ def patiently(call: Callable[[], T], what: str, *, sleep: Callable[[float], None
     """
     retrying = Retrying(
         stop=stop_after_attempt(ATTEMPTS),
+        # Jitter: hundreds of mapped tasks reach the catalog at the same moment.
         wait=wait_random_exponential(multiplier=0.25, max=5.0),
         retry=retry_if_exception_type(TRANSIENT),
         sleep=sleep,

@@ -108,6 +108,7 @@ def _typed(found: pa.DataType, wanted: IcebergType, table: Table) -> pa.DataType
             _numbered(key, wanted.key_id),
             _numbered(value, wanted.value_id, wanted.value_field),
         )
+    # A dictionary of texts is kept; the reader sees the same column either way.
     if isinstance(wanted, StringType | BinaryType):
         return found
     return schema_to_pyarrow(wanted, include_field_ids=False)
@@ -115,6 +116,7 @@ def _typed(found: pa.DataType, wanted: IcebergType, table: Table) -> pa.DataType
 
 def _renamed(table: Table, written: pa.Schema) -> Iterator[str]:
     """Columns that an earlier schema of the table had by our name, and the current one has by another."""
+    # Field ids survive a rename, so the earlier name of a column leads to its current one.
     now = {field.field_id: field.name for field in table.schema().fields}
     missing = set(written.names) - set(now.values())
     if not missing:

@@ -30,6 +30,7 @@ def commit(attempt: Callable[[], T], what: str, *, attempts: int, sleep: Callabl
     Raises:
         PublishConflict: the outcome of all attempts was unknown.
     """
+    # Kept for the message: the last error is the one to act on.
     trouble: Exception | None = None
     for number in range(attempts):
         try:

@@ -33,6 +33,7 @@ def expire(table: Table, ledger: Ledger, *, keep: int, since: datetime | None = 
     Raises:
         CommitFailedException: another process has just expired one of them. Any other error of `UNDECIDED`, too.
     """
+    # Announcing makes concurrent claims plan again, so it is done only when something will be removed.
     if not expired(table, ledger, keep=keep, since=since, most=most):
         return 0
     ledger.cuts.announce(table.name()[-1])
@@ -41,6 +42,7 @@ def expire(table: Table, ledger: Ledger, *, keep: int, since: datetime | None = 
     if not ids:
         return 0
     try:
+        # FastTransaction: pyiceberg's own would copy the whole metadata twice per expired snapshot.
         ExpireSnapshots(FastTransaction(table, autocommit=True)).by_ids(ids).commit()
     except ValueError as error:  # pyiceberg reports a snapshot that is gone this way
         raise CommitFailedException(str(error)) from error
@@ -58,16 +60,19 @@ def expired(
     recent = [begin is not None and snapshot.timestamp_ms >= begin for snapshot in chain]
     young = _last(recent) if most is None else min(_last(recent), most)
     stay = max(keep, young, _needed(table.name()[-1], chain, ledger))
+    # A tag or branch is somebody's decision to keep a state; Iceberg refuses to expire it anyway.
     protected = {reference.snapshot_id for reference in table.metadata.refs.values()}
     return [snapshot for snapshot in chain[stay:] if snapshot.snapshot_id not in protected]
 
 
 def _needed(name: str, chain: Sequence[Snapshot], ledger: Ledger) -> int:
     """Return how many of the newest snapshots publishing needs."""
+    # Without any publish in sight, nothing may go: the ledger could not be compared with the table.
     newest = next((place for place, snapshot in enumerate(chain) if intent_of(snapshot)), len(chain) - 1)
     claimed = [ledger.intents.open(log_type) for log_type in LogType]
     plans = [intent.plan for intent in claimed if intent is not None]
     bases = [plan.bases.get(name, 0) for plan in plans if name in plan.tables]
+    # A completer looks for its intent in the snapshots after its base; all of those have to stay.
     later = [any((snapshot.sequence_number or 0) > base for base in bases) for snapshot in chain]
     return max(newest + 1, _last(later))
 

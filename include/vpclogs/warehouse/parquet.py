@@ -19,7 +19,9 @@ __all__ = ["ParquetFile"]
 _ROW_GROUP = 128_000
 """Rows buffered and written together: enough to compress and skip well, and some 50 MB in memory."""
 
+# Mostly distinct values: a dictionary of them is larger than the values.
 _DISTINCT = ("p_row_id", "p_source_line", "bytes", "srcPort")
+# Integers of a narrow or rising range, which pack to a few bits.
 _AS_DIFFERENCES = ("p_source_line", "bytes", "srcPort")
 _PRUNING = (
     *PARTITION_COLUMNS,
@@ -88,9 +90,12 @@ class ParquetFile:
     def _flush(self) -> None:
         if not self._buffer:
             return
+        # One dictionary per column and row group: without it, each batch would repeat its texts.
         rows = _joined(self._buffer)
+        # Emptied before the write, so that both copies are never in memory for long.
         self._buffer, self._buffered = [], 0
         filled = [f.name for f, column in zip(rows.schema, rows.columns, strict=True) if _is_filled(f, column)]
+        # A file's columns are fixed when it is opened.
         if self._current is not None and not set(filled) <= set(self._current.schema.names):
             self._finish()
         if self._current is None:
@@ -98,6 +103,7 @@ class ParquetFile:
         rows = rows.select(self._current.schema.names)
         if not rows.schema.equals(self._current.schema):
             rows = rows.cast(self._current.schema)  # of columns whose type in the table is wider
+        # One row group for each flush; Arrow would cut it at its own default otherwise.
         self._current.writer.write_table(rows, row_group_size=len(rows))
         self._current.rows += len(rows)
 
@@ -105,6 +111,7 @@ class ParquetFile:
         if self._current is None:
             return
         self._current.writer.close()
+        # Known only after the footer, and asked of the stream: S3 would need another request.
         size = self._current.stream.tell()
         self._current.stream.close()
         self._finished.append(StagedFile(self._name, self._partition.key, self._current.path, self._current.rows, size))
@@ -119,6 +126,7 @@ class ParquetFile:
             stream,
             schema,
             compression="zstd",
+            # a higher level costs much of the writing time, and gains little on dictionaries and packed integers
             compression_level=1,
             max_rows_per_page=_ROW_GROUP * 2,  # a page for each 20,000 rows has a price too
             # where most values are distinct, a dictionary would be built and thrown away
@@ -149,6 +157,7 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 
 
 def _is_filled(field: pa.Field, column: pa.ChunkedArray) -> bool:
+    # Columns with bounds are always written: a missing one would prune nothing.
     kept = (field.name in _PRUNING and field.name != "region") or _is_hard_to_fill(field.type)
     return not field.nullable or kept or column.null_count < len(column)
 

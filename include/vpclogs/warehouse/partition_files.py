@@ -58,6 +58,7 @@ def files_by_partition(table: Table, where: BooleanExpression | None = None) -> 
 
 def place_of(table: Table, file: DataFile) -> Partition | None:
     """Return the partition of a file, or None if it was written under another partitioning."""
+    # By the file's own partition spec: another engine may have changed the table's since.
     names = [name.name for name in table.specs()[file.spec_id].fields]
     place = dict(zip(names, (file.partition[position] for position in range(len(names))), strict=True))
     try:
@@ -65,6 +66,7 @@ def place_of(table: Table, file: DataFile) -> Partition | None:
         log_type = _LOG_TYPES[place["p_log_type"]] if table.name()[-1] == QUARANTINE else LogType(table.name()[-1])
     except KeyError:
         return None
+    # pyiceberg returns days as numbers or dates, depending on how it read the manifest.
     return Partition(log_type, account, region, day if isinstance(day, date) else _EPOCH + timedelta(days=day))
 
 

@@ -33,6 +33,7 @@ def without_objects(
             rows = pq.read_table(stream)
         mine = pc.invert(of_objects(rows, identities))
         if pc.all(mine).as_py():
+            # Untouched files keep their name, so a second attempt finds and reuses them.
             kept.append(file)
             continue
         kept += write_rows(warehouse, file.table, Partition.parse(file.partition, log_type), rows.filter(mine), stem)
@@ -56,6 +57,7 @@ def relocated(
 def within(rows: pa.Table, partition: Partition) -> pa.Table:
     """Return the rows as rows of the partition's region."""
     place = rows.schema.get_field_index("p_region")
+    # Plain text: the column's dictionary holds the region that the rows leave.
     column = pa.array([partition.region]).take(pa.array(np.zeros(len(rows), np.int8)))
     return rows.set_column(place, rows.schema.field(place).with_type(pa.string()), column)
 

@@ -16,6 +16,7 @@ INTENT_PROPERTY = "vpclogs.intent"
 """The key, in a snapshot's summary, of the id of the intent that it publishes."""
 
 _MERGE = "commit.manifest-merge.enabled"
+# A balance: manifests to open at each scan, against entries to rewrite at a merge.
 _MERGE_EVERY = 20
 
 
@@ -26,6 +27,7 @@ class FastTransaction(Transaction):
     per expired snapshot.
     """
 
+    # The base and the changes that the cached metadata was computed from, compared by identity.
     _seen: tuple[TableMetadata, object, TableMetadata] | None = None
 
     @property
@@ -56,6 +58,7 @@ def merging(transaction: Transaction, number: int) -> Iterator[None]:
 
 def history(table: Table) -> Iterator[Snapshot]:
     """Yield the unexpired snapshots of the table's main branch, newest first."""
+    # `Table.snapshot_by_id` searches a list each time: quadratic over a history of thousands.
     by_id = {snapshot.snapshot_id: snapshot for snapshot in table.metadata.snapshots}
     snapshot = table.current_snapshot()
     while snapshot is not None:

@@ -82,6 +82,7 @@ class Warehouse:
         """The catalog; its SQLite file, if it is one, is made on first use."""
         properties = dict(self._properties)
         if properties.get("uri", "").startswith("sqlite"):
+            # A folder that is missing would make SQLite report "unable to open database file", which helps nobody.
             url = make_url(properties["uri"])
             if url.database:
                 Path(url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -115,10 +116,12 @@ class Warehouse:
         except NoSuchTableError:
             return self._create(name)
         wanted = table_schema(name)
+        # A newer version of vpclogs has more columns. Adding optional ones is safe for files and readers of the older.
         if missing_columns(table, wanted):
             # another process may add the columns just now
             with suppress(CommitFailedException), table.update_schema() as update:
                 update.union_by_name(wanted)
+            # Load it again: the columns are there now, whoever added them.
             return self._table(name)
         return table
 
@@ -131,6 +134,7 @@ class Warehouse:
 
     def new_file(self, table: Table, partition: Partition, stem: str) -> str:
         """Return a new path for a data file of the partition. Data files are immutable, so no path comes twice."""
+        # Both logs share the quarantine, so its partitions begin with the log.
         log_type = f"/p_log_type={schema_for(partition.log_type).title}" if table.name()[-1] == QUARANTINE else ""
         folder = f"p_account={partition.account}/p_region={partition.region}/p_day={partition.day.isoformat()}"
         return f"{table.location()}/data{log_type}/{folder}/{stem}-{uuid4().hex[:12]}.parquet"
@@ -155,6 +159,7 @@ class Warehouse:
         columns = PARTITION_COLUMNS if name != QUARANTINE else ("p_log_type", *PARTITION_COLUMNS)
         with (
             suppress(TableAlreadyExistsError, CommitFailedException),  # another process made it just now
+            # One commit creates the table and its partitioning: no reader or crash sees an unpartitioned table.
             self.catalog.create_table_transaction(
                 (self.namespace, name), schema=table_schema(name), properties=_PROPERTIES
             ) as transaction,
@@ -184,6 +189,7 @@ def one_of(column: str, values: Collection[str]) -> BooleanExpression:
 
 def in_partition(partition: Partition, table: str) -> BooleanExpression:
     """The rows of one partition, as a filter that a partitioned table answers from metadata."""
+    # The three columns are partition columns, so no data file is opened to decide.
     same = And(
         equals("p_account", partition.account), equals("p_region", partition.region), equals("p_day", partition.day)
     )
