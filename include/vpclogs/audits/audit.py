@@ -35,6 +35,7 @@ def audit(
     ``expected`` are the partition's objects in the manifest, ``outcomes`` their staging outcomes. ``statistics`` are
     merged over the batches, and empty if no batch finished.
     """
+    # Two sources may deliver to one partition, and it is published whole or not at all.
     limits = _strictest([settings.for_source(name) for name in sorted({item.source for item in expected})])
     ctx = Context(partition, expected, outcomes, PartitionStatistics.from_json(dict(statistics)), limits)
     return [finding for check in CHECKS for finding in _findings(check, ctx)]

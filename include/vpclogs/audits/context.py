@@ -63,4 +63,5 @@ class Context:
 
     def find(self, begin: str) -> LogObject | None:
         """Return the object whose identity starts with ``begin``."""
+        # Once per finding, so that a scan of the objects is cheap enough.
         return next((item for identity, item in self.objects.items() if identity.startswith(begin)), None)

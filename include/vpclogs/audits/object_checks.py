@@ -143,6 +143,7 @@ def _copied(ctx: Context) -> Iterator[Seen]:
     first: dict[tuple[str, int], str] = {}
     copies = []
     for item in ctx.expected:
+        # Objects without rows, such as placeholders, may well be equal.
         if rows.get(item.identity):
             original = first.setdefault((item.etag, item.size), item.key)
             if original != item.key:

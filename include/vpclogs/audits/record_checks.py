@@ -11,6 +11,7 @@ from vpclogs.profile.counter import NameCounter
 
 __all__ = ["RECORD_CHECKS"]
 
+# AWS redelivers within days; beyond a month a clock or a unit is wrong.
 _MISDATED_HOURS = 24 * 31
 
 
@@ -64,6 +65,7 @@ def _hours(ctx: Context, low: int, high: int) -> NameCounter:
     """Return events whose hour, counted from the start of the day, is in [low, high)."""
     found = NameCounter()
     for hour, entry in ctx.seen.off_hours.names.items():
+        # Not a number: the hours that were counted as others.
         if hour.lstrip("-").isdigit() and low <= int(hour) < high:
             found.add(hour, entry.count, entry.example)
     return found

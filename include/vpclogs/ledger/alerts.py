@@ -78,6 +78,7 @@ class AlertStore:
         """
         by_key = {finding.key: finding for finding in found}
         with self._database.write() as connection:
+            # Open alerts are few, however long the table's history is.
             open_keys = set()
             for row in connection.execute(select(alerts).where(alerts.c.resolved_at.is_(None))).all():
                 open_keys.add(row.key)
@@ -111,10 +112,12 @@ class AlertStore:
         once and never repeated or resolved.
         """
         new, again, ended = [], [], []
+        # Resolutions stay news for a while only: after a long pause nobody wants those of last month.
         for alert in self._candidates(now - 2 * retell):
             told = alert.told.get(listener)
             if told is not None and told["open"] is None and told["end"] is None:
                 told = None  # it tried, and failed
+            # Their alerts are events, such as a failed check of one run: there is no later state to report.
             if told is not None and alert.monitor in without_end:
                 continue
             if alert.open and list(Severity).index(alert.severity) >= list(Severity).index(severity):
@@ -153,6 +156,7 @@ def _next(
     if finding := found.get(row.key):
         told = {"severity": finding.severity.value, "message": finding.message, "example": finding.example}
         return told | {"last_seen": now}
+    # Keys are paths from large entities to small: source/account/region/VPC.
     if any(row.key.startswith(f"{key}/") for key in found):
         return {"last_seen": now}
     if row.monitor in judged and now - row.last_seen >= quiet:

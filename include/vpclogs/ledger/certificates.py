@@ -72,10 +72,12 @@ class CertificateStore:
                 for row in connection.execute(query)
                 for place in [_place(row)]
             }
+        # A first publish that is under way has no row in `partitions` yet.
         return {place: Standing(0, "pending", "", True) for place in busy if place.day in days} | found
 
     def hashes(self, log_type: LogType, days: Sequence[date]) -> dict[Partition, str]:
         """Return, per partition, the hash of the manifest that a reload of all its known objects would have."""
+        # One query for all partitions of the days; a query per partition would not scale to a thousand accounts.
         found: defaultdict[Partition, list[LogObject]] = defaultdict(list)
         query = select(objects).where(
             objects.c.log_type == log_type, objects.c.day.in_(days), objects.c.state.not_in(NOT_COUNTED)
@@ -91,6 +93,7 @@ class CertificateStore:
             for one in made:
                 where = _same(certificates, one.partition)
                 values = _values(one, now)
+                # Not "insert or replace": it would forget `announced`.
                 if not connection.execute(update(certificates).where(where).values(values)).rowcount:
                     connection.execute(insert(certificates).values(_columns(one.partition) | values))
 
@@ -116,6 +119,7 @@ class CertificateStore:
             certificates.c.log_type == log_type,
             certificates.c.day < before,
             certificates.c.complete,
+            # NULL counts as different: a certificate that was never announced.
             certificates.c.announced.is_distinct_from(certificates.c.hash),
         )
         with self._database.read() as connection:

@@ -20,6 +20,7 @@ QUARANTINED_SHARE = 0.01
 """The share of quarantined records above which a partition needs a look. AWS writes none that is refused."""
 
 
+# The order is the order of precedence: `condition_of` and `Row.worst` depend on it.
 class Condition(StrEnum):
     """The condition of a partition; the first that applies, so the worst comes first."""
 

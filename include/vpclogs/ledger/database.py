@@ -21,6 +21,7 @@ REFUSALS = (DataError, IntegrityError, ValueError)
 """Errors about the values of a statement, as opposed to the server. Drivers raise ValueError for text that cannot be
 encoded or, with PostgreSQL, has a NUL."""
 
+# Longer than any transaction of ours takes, shorter than a task's time limit.
 _LOCK_WAIT_SECONDS = 120
 # An arbitrary constant that names the ledger's advisory lock in PostgreSQL.
 _ADVISORY_LOCK = 0x76706C6F6773
@@ -60,6 +61,7 @@ class Database:
         """Provide a write transaction: it commits at the end and rolls back on an error."""
         with self.engine.connect() as connection:
             if self.engine.dialect.name == "sqlite":
+                # Takes the write lock at once: a transaction that read first and then writes could deadlock.
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             else:
                 connection.execute(text(_POSTGRESQL_LIMITS))
@@ -74,6 +76,7 @@ class Database:
             return str(connection.scalar(text("SELECT version_num FROM alembic_version")))
 
     def _require_head(self) -> None:
+        # A login that may only read cannot migrate, and must not fail later with an SQL error.
         found = self._revision()
         if found != HEAD:
             state = "is new" if found is None else f"has revision {found}, this release needs {HEAD}"
@@ -105,6 +108,7 @@ def _engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # BEGIN is sent explicitly; the driver would defer it
+        # Readers, such as the page, do not block the writer and are not blocked by it.
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")  # a claim must survive a power cut
         connection.execute("PRAGMA foreign_keys=ON")

@@ -75,6 +75,7 @@ class DeliveryStore:
         with self._database.read() as connection:
             counted = {(row.log_type, row.day): (row.objects, row.settled) for row in connection.execute(known)}
             found = {(row.log_type, row.day): (row.objects, row.settled) for row in connection.execute(now)}
+        # Days on which every object was deleted are in `counted` only.
         return [key for key in {**counted, **found} if counted.get(key) != found.get(key)]
 
     def _count(self, log_type: str, day: date, other_logs: Collection[str]) -> None:
@@ -87,6 +88,7 @@ class DeliveryStore:
         same_day = and_(deliveries.c.log_type == log_type, deliveries.c.day == day)
         with self._database.write() as connection:
             known = {_key(row): _counts(row) for row in connection.execute(select(deliveries).where(same_day))}
+            # Only hours that changed are written: most hours of a day that is recounted are final.
             for key in (key for key, counts in known.items() if found.get(key) != counts):
                 same = [deliveries.c[name] == value for name, value in zip(("hour", *_PLACE), key, strict=True)]
                 connection.execute(delete(deliveries).where(same_day, *same))
@@ -98,6 +100,7 @@ class DeliveryStore:
 def _by_hour(rows: Iterable[Row[Any]], other_logs: Collection[str]) -> dict[Key, tuple[int, ...]]:
     counts: defaultdict[Key, list[int]] = defaultdict(lambda: [0] * len(_COUNTS))
     for row in rows:
+        # The time in the name is the delivery's interval; a copied object has a new modification time.
         time: datetime = key_time(row.key) or row.last_modified
         total = counts[time.replace(minute=0, second=0, microsecond=0), row.source, row.account, row.region, row.scope]
         done, other = row.state in _DONE, row.reason in other_logs

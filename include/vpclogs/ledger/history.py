@@ -63,6 +63,7 @@ class HistoryQueries:
 
     def objects(self, partition: Partition, *, after: int = 0, limit: int = 100) -> list[ObjectLine]:
         """Return the next objects of a partition after the one with the id ``after``, in the order of their ids."""
+        # By id and not by OFFSET: the thousandth page costs as much as the first.
         query = select(objects).where(within(partition), objects.c.id > after, objects.c.state.not_in(NOT_COUNTED))
         return self._lines(query.order_by(objects.c.id).limit(limit))
 
@@ -79,6 +80,7 @@ class HistoryQueries:
 
     def runs(self, partition: Partition, *, limit: int = 20) -> list[Run]:
         """Return the newest runs that planned an object of the partition, or published or failed it."""
+        # Through the objects, not `partitions.run_key`, which only remembers the last run.
         of_objects = (
             select(manifest_objects.c.manifest)
             .join(objects, objects.c.id == manifest_objects.c.object)
@@ -93,6 +95,7 @@ class HistoryQueries:
 
     def partitions_of(self, run: Run) -> list[Partition]:
         """Return the partitions for which the run planned objects, sorted."""
+        # Null in manifests of releases before the planned region was kept.
         region = func.coalesce(manifest_objects.c.region, objects.c.region)
         query = (
             select(objects.c.account, region.label("region"), objects.c.day)

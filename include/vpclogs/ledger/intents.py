@@ -60,15 +60,18 @@ class IntentStore:
             # In this transaction, so that clean-up never removes a file of a claimed intent.
             if connection.scalar(select(manifests.c.cleaned_at).where(manifests.c.id == manifest)) is not None:
                 raise VpcLogsError(f"run {plan.run_key}: what it staged was cleaned up. Clear all of the run's tasks.")
+            # One open intent per log: completing needs no order among several, and a crash leaves one to find.
             if connection.scalar(select(intents.c.seq).where(intents.c.log_type == log_type, intents.c.open).limit(1)):
                 return Contested()
             now_there = self._versions(connection, log_type, plan.partitions)
+            # Compare-and-swap: the plan is only valid for the state that it was made from.
             if any(now_there.get(key, 0) != versions.get(key, 0) for key in (*plan.partitions, *plan.others)):
                 return Contested()
             counts = counts_within(connection)
             if any(counts.get(name, 0) != cuts.get(name, 0) for name in plan.bases):
                 return Contested()
             if plan.mode is Mode.ADD:
+                # Their rows are in the tables already and only change their partition.
                 moving = frozenset(plan.rehomed)
                 if taken := self._taken(connection, [o.identity for o in outcomes if o.identity not in moving]):
                     return Contested(taken)
@@ -82,6 +85,7 @@ class IntentStore:
             }
             key = connection.execute(insert(intents).values(row)).inserted_primary_key
             assert key is not None  # noqa: S101 - an insert of one row has a key
+            # Outcomes are written with the claim, so that whoever completes the intent needs no staged batch.
             _claim_objects(connection, key[0], outcomes)
             return _intent(connection.execute(select(intents).where(intents.c.seq == key[0])).one())
 
@@ -135,6 +139,7 @@ class IntentStore:
 
     def _versions(self, connection: Connection, log_type: LogType, keys: Sequence[str]) -> dict[str, int]:
         wanted = [Partition.parse(key, log_type) for key in keys]
+        # One query; some partitions too many, of the same accounts and days, are cheaper than one query each.
         query = select(partitions).where(
             partitions.c.log_type == log_type,
             partitions.c.account.in_({partition.account for partition in wanted}),
@@ -144,6 +149,7 @@ class IntentStore:
 
     def _taken(self, connection: Connection, identities: Sequence[str]) -> frozenset[str]:
         taken: set[str] = set()
+        # Databases limit the number of parameters of a statement.
         for start in range(0, len(identities), 500):
             query = select(objects.c.identity).where(
                 objects.c.identity.in_(identities[start : start + 500]),

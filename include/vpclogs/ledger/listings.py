@@ -40,6 +40,7 @@ class ListingStore:
         with self._database.write() as connection:
             for source, days in listed.days.items():
                 mine = [failure for failure in failures if failure.source == source]
+                # Failures of single accounts are remembered as such; the days count as listed for the others.
                 if all(failure.account is not None for failure in mine):
                     _keep(connection, source, days, listed, mine)
 
@@ -50,6 +51,7 @@ class ListingStore:
         """
         at = datetime.combine(last, time(), UTC)
         with self._database.write() as connection:
+            # Real listings are never replaced by an assumption.
             if connection.scalar(select(listed_days.c.day).where(listed_days.c.source == source).limit(1)) is None:
                 days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
                 rows = [{"source": source, "day": day, "listed_at": at, "hourly": True} for day in days]
@@ -60,6 +62,7 @@ def _keep(
     connection: Connection, source: str, days: Sequence[date], listed: Listed, failures: Sequence[ListingFailure]
 ) -> None:
     known = connection.execute(select(listed_days).where(listed_days.c.source == source)).all()
+    # Runs overlap: a slow one must not make a day look as though it was listed long ago.
     newer = {row.day for row in known if row.listed_at > listed.at}
     fresh = [day for day in days if day not in newer]
     _replace(connection, source, fresh, {row.day: row.hourly for row in known}, listed)

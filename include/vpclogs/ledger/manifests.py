@@ -53,6 +53,7 @@ class ManifestStore:
         ``listed_until``, if given, means that all objects delivered before that time were listed.
         ``targets`` are the partitions that a reload swaps in.
         """
+        # In batch order, so that positions in the manifest are ranges of batches.
         listed = [item for batch in batches for item in batch]
         values = {
             "hash": manifest_hash(listed, mode),
@@ -112,6 +113,7 @@ class ManifestStore:
         Raises:
             VpcLogsError: the run has none, because its plan task did not finish.
         """
+        # A plan task that was cleared has frozen a second manifest for the run: the newest counts.
         query = select(manifests.c.id).where(manifests.c.run_key == run_key).order_by(manifests.c.id.desc()).limit(1)
         with self._database.read() as connection:
             found = connection.scalar(query)
@@ -129,6 +131,7 @@ class ManifestStore:
         row = {"manifest": manifest, "batch": batch, "staged_at": now, "result": msgspec.to_builtins(result)}
         with self._database.write() as connection:
             same = (staged_batches.c.manifest == manifest) & (staged_batches.c.batch == batch)
+            # The files of the earlier attempt are in no result any more; clean-up removes them.
             connection.execute(delete(staged_batches).where(same))
             connection.execute(insert(staged_batches).values(row))
 

@@ -46,6 +46,7 @@ class MonitorQueries:
                 manifests.c.log_type == log_type,
                 manifests.c.mode == Mode.ADD,
                 manifests.c.created_at >= since,
+                # Runs of one account or region are left out: they prove nothing about the rest.
                 manifests.c.listed_until.is_not(None),
             )
             .order_by(manifests.c.id.desc())
@@ -101,6 +102,7 @@ class MonitorQueries:
         """Return the source of each partition's objects; of several, the one with the most objects."""
         days = {partition.day for partition in found}
         place = [objects.c[name] for name in ("log_type", "account", "region", "day", "source")]
+        # Ascending, so that the source with the most objects is the last to enter the dictionary.
         query = select(*place).where(objects.c.day.in_(days)).group_by(*place).order_by(func.count())
         with self._database.read() as connection:
             rows = connection.execute(query).all()

@@ -46,6 +46,7 @@ class ObjectStore:
         if not listed:
             return []
         days = [item.day for item in listed]
+        # One range scan of an index instead of a lookup for each listed object.
         span = (objects.c.log_type == listed[0].log_type) & objects.c.day.between(min(days), max(days))
         settled = objects.c.state.in_(SETTLED)
         query = select(objects.c.identity).where(span, settled | objects.c.intent.is_not(None))
@@ -71,8 +72,10 @@ class ObjectStore:
         error is raised.
         """
         known = self._rows(item.identity for item in listed)
+        # Objects of a ledger that was rebuilt from the tables: only a listing knows their size and time.
         self._complete([o for o in listed if o.size and o.identity in known and known[o.identity].size == 0])
         missing = [_values(item, now) for item in listed if item.identity not in known]
+        # A transaction per chunk: other writers get their turn while a backfill records a million objects.
         for rows in _chunks(missing):
             try:
                 with self._database.write() as connection:
@@ -94,6 +97,7 @@ class ObjectStore:
 
     def settled_versions(self, partition: Partition, keys: Sequence[str]) -> list[Row[Any]]:
         """Return the settled objects with these keys, in any region of the partition's account and day."""
+        # In any region: an earlier release may have settled a version of the key under another one.
         query = select(objects).where(_beside(partition), objects.c.state.in_(SETTLED))
         with self._database.read() as connection:
             return [row for some in _chunks(keys) for row in connection.execute(query.where(objects.c.key.in_(some)))]
@@ -197,6 +201,7 @@ class ObjectStore:
             for chunk in _chunks(ids):
                 connection.execute(
                     update(objects)
+                    # Another run may have loaded or claimed the object since this one read it.
                     .where(objects.c.id.in_(chunk), objects.c.state.not_in(SETTLED), objects.c.intent.is_(None))
                     .values(state=state, detail=detail, settled_at=now)
                 )

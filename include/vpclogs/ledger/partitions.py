@@ -94,6 +94,7 @@ class PartitionStore:
             for key, why in failed.items():
                 partition = Partition.parse(key, log_type)
                 values = {"state": "failed", "detail": why, "run_key": run_key, "updated_at": now}
+                # The version stays: a failure changes no row, so it must not invalidate another run's claim.
                 known = connection.execute(update(partitions).where(_same(partition)).values(values))
                 if known.rowcount == 0:
                     identity = {
@@ -138,6 +139,7 @@ class PartitionStore:
             for finding in listed
         ]
         with self._database.write() as connection:
+            # A repeated audit of the same manifest replaces its findings, it does not add to them.
             connection.execute(delete(findings).where(findings.c.manifest == manifest))
             if rows:
                 connection.execute(insert(findings), rows)
@@ -178,6 +180,7 @@ class PartitionStore:
         found = self._states(where)
         statuses = []
         for partition, certificate in self._certificates(where).items():
+            # No run has published or failed it yet: its objects are only listed.
             state, detail, run_key, updated = found.get(partition, ("pending", "", "", None))
             statuses.append(PartitionStatus(partition, state, detail, run_key, updated, certificate))
         wanted = None if only is None else set(only)
@@ -201,6 +204,7 @@ class PartitionStore:
 
     def _certificates(self, where: _Selection) -> dict[Partition, Certificate]:
         settled = objects.c.state.in_(SETTLED)
+        # Deleted objects count as done: nothing can load them any more.
         done = settled | (objects.c.state == "gone")
         query = (
             select(

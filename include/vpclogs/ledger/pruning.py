@@ -44,6 +44,7 @@ class PruningStore:
 
         A manifest with an open intent is left for completion.
         """
+        # A manifest whose tasks still write batches is not old, whenever it was planned.
         last = func.coalesce(
             select(func.max(staged_batches.c.staged_at))
             .where(staged_batches.c.manifest == manifests.c.id)
@@ -109,6 +110,7 @@ class PruningStore:
         gone = 0
         while True:
             with self._database.write() as connection:
+                # Few at once: each manifest may have thousands of objects and large batch results.
                 ids = list(connection.scalars(select(manifests.c.id).where(where).limit(50)))
                 if not ids:
                     return gone

@@ -50,6 +50,7 @@ class FeatureStore:
         query = select(*columns).join(manifests, manifests.c.id == staged_batches.c.manifest)
         with self._database.read() as connection:
             last = connection.scalar(select(func.max(traits.c.updated_at)))
+            # Batches commit out of order; reading a few twice is harmless, as `keep` is idempotent.
             start = since if last is None else max(since, last - _OVERLAP)
             query = query.where(staged_batches.c.staged_at >= start).execution_options(yield_per=10)
             for row in connection.execute(query):
@@ -88,6 +89,7 @@ def _merged(
 ) -> dict[SchemaFeature, dict[str, Any]]:
     merged: dict[SchemaFeature, dict[str, Any]] = {}
     names = Counter(_group(trait) for trait in known)
+    # Sorted, so that days are counted in order and the same names pass the limit every time.
     for one, day, example in sorted(seen, key=lambda one: one[:2]):
         is_new = one not in known and one not in merged
         trait = one._replace(name=OTHERS) if is_new and names[_group(one)] >= _MOST_NAMES else one

@@ -24,6 +24,7 @@ def settle_within(connection: Connection, intent: Intent, now: datetime) -> None
     closed = connection.execute(
         update(intents).where(intents.c.seq == intent.seq, intents.c.open).values(open=False, settled_at=now)
     )
+    # Another process has settled it: everything below would count twice.
     if closed.rowcount == 0:
         return
     connection.execute(
@@ -45,6 +46,7 @@ def settle_within(connection: Connection, intent: Intent, now: datetime) -> None
         _touch(connection, Partition.parse(key, intent.log_type), intent.plan, now)
     if intent.log_type is LogType.VPC_DNS:
         _close_emptied(connection, [Partition.parse(key, intent.log_type) for key in intent.plan.partitions], now)
+    # Additions leave certificates alone: reconciliation replaces them when it counts again.
     if intent.plan.mode is Mode.RELOAD or intent.plan.others:
         for key in (*intent.plan.partitions, *intent.plan.others):
             _withdraw_certificate(connection, Partition.parse(key, intent.log_type))

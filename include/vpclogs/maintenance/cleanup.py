@@ -54,6 +54,7 @@ def clean_up(pipeline: Pipeline, *, dry_run: bool = False) -> Cleaned:
     done = Cleaned()
     if not dry_run:
         done.runs = pipeline.ledger.pruning.give_up_staged(now - timedelta(days=maintenance.keep_staged_days), now=now)
+    # Before the tables are loaded: a file that is committed in between is in the tables then.
     needed = {_bare(path) for path in pipeline.ledger.pruning.files_in_flight()}
     tables = [pipeline.warehouse.table(name) for name in pipeline.warehouse.names()]
     for table in tables:
@@ -66,6 +67,7 @@ def _clean_table(table: Table, needed: set[str], before: datetime, done: Cleaned
     scheme, netloc, folder = PyArrowFileIO.parse_location(table.location(), table.io.properties)
     files = PyArrowFileIO(table.io.properties).fs_by_scheme(scheme, netloc)
     found = list(_listed(files, folder))
+    # The one file that must exist: without it, the listing is of another place or incomplete.
     if _bare(table.metadata_location) not in {_bare(path) for path, _, _ in found}:
         raise VpcLogsError(
             f"{'.'.join(table.name())}: its own metadata file {table.metadata_location} is not among the files listed "

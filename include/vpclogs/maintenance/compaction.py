@@ -123,6 +123,7 @@ def _choose(
     """The partitions to compact, each with only the files to put together, the oldest first."""
     chosen, renewed = [], 0
     for found in sorted(partitions, key=lambda one: (one.partition.day, one.partition)):
+        # Rows deleted one by one by another engine would come back; its own maintenance merges those files.
         if not found.plain:
             continue
         small = _small(found, settings, today)
@@ -141,6 +142,7 @@ def _small(found: PartitionFiles, settings: Settings, today: date) -> list[FileS
     """The small files of a partition; none if they are too few to be put together."""
     target = settings.maintenance.target_file_bytes
     small = [task for task in found.tasks if task.file.file_size_in_bytes < target // 2]
+    # A day that still receives objects would be compacted again and again.
     closed = found.partition.day < settings.first_open_day(found.partition.log_type, today)
     enough = 2 if closed else settings.maintenance.max_small_files + 1
     return small if len(small) >= enough else []
@@ -170,6 +172,7 @@ def _rewrite(warehouse: Warehouse, table: Table, found: PartitionFiles, settings
             output = ParquetFile(warehouse, name, partition, "compacted")
         rows += len(part)
     files += [file.path for file in output.close()]
+    # Checked before the commit, against counts that the files' writers recorded.
     if rows != found.rows:
         raise VpcLogsError(
             f"{name} {partition.label}: compaction read {rows} rows of {found.rows}; nothing was changed"

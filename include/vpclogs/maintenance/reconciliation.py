@@ -108,6 +108,7 @@ class _Part:
     def run(self) -> None:
         self._pipeline.publisher.require_current_ledger(self._log_type)
         late, failures, coverage = self._list()
+        # Read before and after everything else: only partitions that stood still in between are judged.
         before = self._ledger.certificates.standings(self._log_type, self._days)
         rows, refused = self._rows_in(self._log_type.value), self._rows_in(QUARANTINE)
         counts = self._counts()
@@ -194,6 +195,7 @@ class _Part:
         news = {
             partition.key: wrong[partition]
             for partition, one in known.items()
+            # A partition that has failed already was named by the run that found it; naming it daily would reload it daily.
             if one is None or one.state != "failed" or one.run_key == self._run_key
         }
         self._ledger.partitions.fail(news, log_type=self._log_type, run_key=self._run_key, now=self._now)

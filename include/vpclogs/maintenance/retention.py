@@ -80,8 +80,10 @@ def prune(pipeline: Pipeline) -> Pruned:
     """Delete old runs from the ledger. Their statistics are added up by partition first."""
     maintenance, now, ledger = pipeline.settings.maintenance, pipeline.clock(), pipeline.ledger
     before = now - timedelta(days=maintenance.keep_runs_days)
+    # Before runs are deleted, whose staged batches hold the statistics.
     publishes = ledger.statistics.add_up(now=now)
     ledger.pruning.give_up_staged(now - timedelta(days=maintenance.keep_staged_days), now=now)
+    # Intents of snapshots that still exist: publishing compares the newest of them with the ledger.
     needed = {
         intent
         for name in pipeline.warehouse.names()

@@ -41,6 +41,7 @@ def rows_in_order(
 ) -> Iterator[pa.Table]:
     """Yield all rows of the files ordered by the column ``time``, in consecutive tables of about ``at_once`` rows."""
     order = [(time, "ascending"), ("p_row_id", "ascending")]
+    # Small partitions, the usual case, are read and sorted in one go.
     if sum(task.file.record_count for task in tasks) <= at_once:
         yield _read(table, tasks, AlwaysTrue()).sort_by(order)
         return

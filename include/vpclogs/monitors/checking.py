@@ -31,6 +31,7 @@ def run_checks(pipeline: Pipeline, *, now: datetime | None = None) -> Report:
     wanted = [one for one in checks if one.log_type is None or pipeline.settings.sources_for(one.log_type)]
     if wanted:
         _run(pipeline, wanted, report)
+    # A check whose file was deleted can never be judged again, so its alert would stay open for ever.
     report.judged |= _without_file(pipeline, files)
     keep(pipeline, report, now=now or pipeline.clock())
     return report

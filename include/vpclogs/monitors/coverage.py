@@ -37,6 +37,7 @@ def find_uncovered(
         together[source.bucket, source.prefix, source.log_type].append(source)
     found: list[Uncovered] = []
     for sharing in together.values():
+        # A source that reads all accounts but the denied ones leaves none uncovered.
         if all(source.accounts.allow is not None for source in sharing):
             first = sharing[0]
             known = {account for source in sharing for account in source.account_list or ()}

@@ -75,6 +75,7 @@ def _all_among(column: pa.Array, values: Collection[str]) -> bool:
     if not pa.types.is_dictionary(column.type):
         inside = pc.is_in(column, pa.array(values, column.type), skip_nulls=True)
         return bool(inside.true_count == len(column) - column.null_count)
+    # A dictionary may hold unused values, so only a match proves anything.
     if len(column.dictionary) <= _FEW and set(column.dictionary.to_pylist()) <= set(values):
         return True
     return value_counts(column).keys() <= set(values)

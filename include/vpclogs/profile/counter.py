@@ -28,6 +28,7 @@ class NameCounter(msgspec.Struct):
     def add(self, name: str, count: int = 1, example: str | None = None) -> None:
         """Add to the count of a name."""
         name = name[:_LONGEST_NAME]
+        # Names come from the log too: a hostile one could have a new name in every record.
         if name not in self.names and len(self.names) >= _MOST_NAMES:
             name = OTHERS
         entry = self.names.setdefault(name, Counted())

@@ -33,6 +33,7 @@ def exact(columns: Iterable[pa.Array]) -> Words:
             texts.append(column.dictionary_decode())
         else:
             (texts if pa.types.is_string(column.type) else numbers).append(column)
+    # NUL as separator: no text that was parsed contains it, so ("ab", "c") and ("a", "bc") differ.
     joined = pc.binary_join_element_wise(*texts, "\0", null_handling="replace", null_replacement="-")
     checksums = np.fromiter(map(zlib.crc32, joined.cast(pa.binary()).to_pylist()), np.uint64, len(joined))
     return _mixed([checksums, *map(_words, numbers)])
@@ -68,8 +69,10 @@ def _tails(texts: pa.Array) -> Words:
     _, offset_buffer, data_buffer = texts.buffers()
     offsets = np.frombuffer(offset_buffer, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
     data = np.frombuffer(data_buffer or b"", np.uint8)
+    # The windows below are eight bytes wide.
     if len(data) < 8:
         data = np.append(data, np.zeros(8, np.uint8))
+    # Overlapping windows, one at every byte: a view, without a copy.
     windows: Words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
     ends, lengths = offsets[1:], np.diff(offsets)
     words = windows[np.maximum(ends - 8, 0)]

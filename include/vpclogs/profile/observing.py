@@ -107,9 +107,11 @@ def _observe_times(seen: PartitionStatistics, part: Observed) -> None:
     bounds = pc.min_max(times)
     day = part.partition.day
     midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000
+    # Nearly always: two bounds instead of an hour for each row.
     if bounds["min"].as_py() >= midnight and bounds["max"].as_py() < midnight + 24 * _HOUR:
         return
     hours = np.clip((times.to_numpy() - midnight) // _HOUR, -_FURTHEST, _FURTHEST)
+    # Counted by the day far away, so that few distinct hours are ever kept.
     hours = np.where((hours < -_NEAR) | (hours >= 24 + _NEAR), hours // 24 * 24, hours)
     outside = hours[(hours < 0) | (hours >= 24)]
     for hour, count in zip(*np.unique(outside, return_counts=True), strict=True):

@@ -63,6 +63,7 @@ class Sample:
 
     def add(self, columns: Columns, expect: Expectations, begins: Callable[[Rows], Objects]) -> None:
         """Add rows. ``begins`` returns, for some rows, the first 32 bits of their objects' identities."""
+        # Cheap columns first: of a large partition nearly every record is dropped here.
         hashes = spread(columns(name) for name in expect.spread)
         kept = np.flatnonzero(hashes < self._limit)
         while len(kept) + len(self._hashes) > CAPACITY and self._halvings < _MOST_HALVINGS:
@@ -83,6 +84,7 @@ class Sample:
         """Add the content of another sample."""
         self._hashes = np.concatenate([self._hashes, other._hashes])
         self._objects = np.concatenate([self._objects, other._objects])
+        # Both samples must have the same limit; halving once more applies it to both.
         self._halvings = max(self._halvings, other._halvings) - 1
         self._halve()
         while len(self._hashes) > CAPACITY and self._halvings < _MOST_HALVINGS:
@@ -125,6 +127,7 @@ class Sample:
 
 def _comparable(columns: Mapping[str, pa.Array], expect: Expectations) -> Mask:
     """Return a mask of the rows that have every value needed to compare two records."""
+    # Records that lack a value look equal without being copies.
     fit = np.ones(len(columns[expect.record[0]]), np.bool_)
     lacking = [name for name in expect.comparable if columns[name].null_count]
     if lacking:

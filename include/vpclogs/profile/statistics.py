@@ -60,6 +60,7 @@ class Statistics:
     def _observe_order(self, parsed: Parsed) -> None:
         """Count rows out of order. Rows in strict order of object and line never share a row id."""
         objects, lines = parsed.objects, parsed.lines
+        # An independent check of the parser: row ids are made of object and line.
         steps = np.diff(objects)
         disordered = np.count_nonzero((steps < 0) | ((steps == 0) & (np.diff(lines) <= 0)))
         first, last = (int(objects[0]), int(lines[0])), (int(objects[-1]), int(lines[-1]))

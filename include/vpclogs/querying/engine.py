@@ -45,6 +45,7 @@ def open_tables(
             except (NoSuchTableError, NoSuchNamespaceError):
                 continue
             connection.register(name, IcebergDataset(table))
+        # After the extension is loaded, and before the statement: neither can be undone by SQL.
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         yield connection

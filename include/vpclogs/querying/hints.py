@@ -19,6 +19,7 @@ def keyword_hint(sql: str, error: str) -> list[str]:
         return []
     words = re.findall(r"\w+", _QUOTED.sub(" ", sql).lower())
     bare = [name for name in _KEYWORD_COLUMNS if name in words]
+    # Each CASE has an END of its own.
     if words.count("end") <= words.count("case"):
         bare = [name for name in bare if name != "end"]
     if not bare:

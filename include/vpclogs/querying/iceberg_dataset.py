@@ -70,6 +70,7 @@ class IcebergDataset(ds.Dataset):  # type: ignore[misc]
         merged: list[FileScanTask] = []
         readable = isinstance(self._table.io, PyArrowFileIO) and _same_names_in_all_schemas(self._table)
         for task in self._table.scan().plan_files():
+            # Arrow alone knows neither deletes of single rows nor columns that were renamed.
             (merged if task.delete_files or not readable else direct).append(task)
         return direct, merged
 
@@ -96,6 +97,7 @@ class IcebergDataset(ds.Dataset):  # type: ignore[misc]
         """Return what holds for every row of a file by its manifest: its partition, and bounds of its times."""
         schema, file = self._table.schema(), task.file
         known = [pc.scalar(True)]
+        # By the file's own partition spec, which may be older than the table's.
         for place, part in enumerate(self._table.metadata.specs()[file.spec_id].fields):
             name = schema.find_column_name(part.source_id)
             if name is not None and name in self.schema.names and isinstance(part.transform, IdentityTransform):
@@ -135,6 +137,7 @@ class IcebergDataset(ds.Dataset):  # type: ignore[misc]
 
     def _possible(self, wanted: pc.Expression | None) -> list[FileScanTask]:
         """Return the files to merge that a filter leaves, by their partitions and bounds."""
+        # Empty fragments stand for the files: Arrow's own pruning decides, as it does for those that it reads itself.
         parts = [
             _FORMAT.make_fragment(str(n), LocalFileSystem(), self._known(one)) for n, one in enumerate(self._merged)
         ]

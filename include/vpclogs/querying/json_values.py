@@ -27,6 +27,7 @@ def plain(value: Any) -> Any:
             return {str(plain(key)): plain(member) for key, member in value.items() if member is not None}
         case list() | tuple():
             return [plain(member) for member in value]
+        # JSON has no NaN or infinity.
         case float() if not math.isfinite(value):
             return str(value)
         case None | bool() | int() | float() | str():

@@ -72,6 +72,7 @@ def _only_statement(sql: str) -> duckdb.Statement:
         statements = _engine().extract_statements(sql)
     except duckdb.Error as error:
         raise QueryRefused(str(error), *keyword_hint(sql, str(error))) from None
+    # DuckDB splits a PIVOT without values into several statements.
     if len(statements) != 1:
         hint = ["a PIVOT needs its values: PIVOT … ON column IN (…)"] if re.search(r"(?i)\bpivot", sql) else []
         raise QueryRefused(_ONE_READING_STATEMENT, *hint)
@@ -112,6 +113,7 @@ def _explained(text: str) -> tuple[str, str]:
 def _require_reading(sql: str) -> None:
     if _only_statement(sql).type != duckdb.StatementType.SELECT:
         raise QueryRefused(_ONE_READING_STATEMENT)
+    # The text is a parameter here: whatever it contains, it is parsed and never run.
     row = _engine().execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
     try:
         tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}

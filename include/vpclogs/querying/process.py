@@ -94,6 +94,7 @@ def run_query(
             messages = _messages(process, request, limits, folder / "stderr")
             yield QueryResult(next(messages)["columns"], messages)
         finally:
+            # Not terminate: DuckDB may be in a loop that handles no signal.
             process.kill()
             process.wait()
             for stream in (process.stdin, process.stdout):
@@ -147,6 +148,7 @@ def _lines(process: subprocess.Popen[bytes], limits: QuerySettings) -> Iterator[
         while True:
             since = time.monotonic()
             ready = selector.select(_POLL_SECONDS)
+            # Only time spent waiting counts: a reader that is slow to take rows is not the query's fault.
             waited += time.monotonic() - since
             _require_limits(watched, waited, limits)
             chunk = _read(process.stdout) if ready else None
@@ -171,6 +173,7 @@ def _require_limits(process: psutil.Process, seconds: float, limits: QuerySettin
             "read fewer days (p_day) or columns, or raise the setting"
         )
     with suppress(psutil.Error):  # it has ended
+        # RLIMIT_AS would count mapped files, and DuckDB aborts the process when it is hit.
         if process.memory_info().rss > limits.memory_bytes:
             raise QueryLimitExceeded(
                 f"the query took more memory than {limits.memory_bytes >> 20} MiB (query.memory_bytes): "

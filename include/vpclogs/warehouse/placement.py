@@ -59,7 +59,8 @@ def _count(table: Table, partition: Partition) -> Counter[str]:
 def _is_sound(table: Table, file: DataFile, region: str) -> bool:
     """Return True if the file's metadata shows that none of its rows names another region."""
     field = table.schema().find_field(_REGION)
-    # Without statistics (files of another engine) nothing is proven; with them, an absent column has no region to differ.
+    # A file of another engine may have no statistics, which proves nothing. With statistics, a column that
+    # is absent from them has no region that could differ.
     if field.field_id not in (file.value_counts or {}):
         return bool(file.value_counts)  # the file lacks the column
     wanted = region.encode()  # long bounds are truncated: then the rows are read

@@ -63,6 +63,7 @@ class Extras:
         kind = VPC_DNS.parsed.field("p_extra").type
         if not self.values:
             return pa.nulls(len(self.codes), kind)
+        # Distinct mappings only: lines of one writer share theirs.
         items = [item for extra in self.values for item in sorted(extra.items())]
         maps = pa.MapArray.from_arrays(
             offsets(np.fromiter(map(len, self.values), np.int64, len(self.values))),
@@ -117,11 +118,13 @@ class DnsColumns:
             {name: Coded.join([part.answers[name] for part in parts]) for name in ANSWER},
             Extras.join([part.extras for part in parts]),
         )
+        # Each part is in order, but their lines alternate.
         return joined.pick(np.argsort(joined.lines))
 
     def pick(self, rows: Positions) -> DnsColumns:
         """Return the given records, in their order."""
         counts = self.counts[rows]
+        # From a record's place in the new answers to its place in the old ones.
         shifts = (np.cumsum(self.counts) - self.counts)[rows] - (np.cumsum(counts) - counts)
         places = np.repeat(shifts, counts) + np.arange(counts.sum())
         return DnsColumns(

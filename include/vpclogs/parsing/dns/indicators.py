@@ -26,6 +26,7 @@ _MARKED: Sequence[tuple[str, Indicator]] = [
     *((field.name, field.indicator) for field in VPC_DNS.fields if field.indicator),
     *((f"srcids.{field.name}", field.indicator) for field in VPC_DNS.by_key["srcids"].fields if field.indicator),
 ]
+# Names repeat from block to block, and a scan in Python costs more than parsing the line.
 _REMEMBERED: Mapping[Scan, Scan] = {
     scan: lru_cache(1 << 16)(scan) for scan in {*SCANNERS.values(), *(scan for _, scan in ANSWERS.values())}
 }
@@ -55,6 +56,7 @@ def _answers_by_rule(types: Coded) -> Iterator[tuple[Indicator, Scan, Positions]
 
 def _scan(column: Coded, scan: Scan) -> Coded:
     """Return the indicator of each row, computed from the distinct values."""
+    # Blocks share dictionaries, so values may be unused here.
     occurs = np.zeros(len(column.values), np.bool_)
     occurs[column.codes[column.codes >= 0]] = True
     texts = column.values.filter(pa.array(occurs))
@@ -81,6 +83,7 @@ def _collect(records: int, entries: Sequence[tuple[Positions, Coded]]) -> pa.Lis
         return _lists(counts, Coded(column.codes[column.codes >= 0], column.values))
     joined = Coded.join([column for _, column in entries])
     owners = np.concatenate([rows for rows, _ in entries])
+    # Ranks, so that one sort of integers orders and deduplicates the lists of all records.
     order = pc.sort_indices(joined.values)
     ranks = np.empty(len(order), np.int64)
     ranks[order.to_numpy()] = np.arange(len(order))

@@ -37,6 +37,7 @@ class DnsParser:
         """Judge every line. A line of blanks is no record."""
         parts, rest = self._fast.read(block)
         records, refused, unreadable = self._read_lines(block, parts, rest)
+        # An empty part gives the result its columns even if no line is a record.
         if records or not parts:
             parts.append(DnsColumns.of(list(records), list(records.values())))
         columns = DnsColumns.join(parts)
@@ -71,6 +72,7 @@ class DnsParser:
         for own in np.split(lines, starts[1:]) if len(lines) else ():
             ordinal = int(block.line_objects[own[0]])
             counts = self._patience.before(ordinal)
+            # Only an object that could run out of patience needs its good rows counted now.
             if len(own) + counts.refused > self._patience.most:
                 counts.rows += sum(int(np.count_nonzero(block.line_objects[part.lines] == ordinal)) for part in read)
             try:

@@ -117,6 +117,7 @@ class _Reader:
     def struct(self, at: str, record: dict[str, Any], fields: Sequence[Field], path: Path = ()) -> dict[str, Any]:
         values, seen = {}, set()
         for item in fields:
+            # Some keys have two spellings in the wild, such as resolver_endpoint and resolver-endpoint.
             keys = [key for key in (item.key, *item.aliases) if key in record]
             if len(keys) > 1:
                 raise BadRecord("duplicate_key", at + item.name, f"spelled both {' and '.join(keys)}")
@@ -127,6 +128,7 @@ class _Reader:
         return values
 
     def _note(self, name: str, path: Path) -> None:
+        # {"a.b": 1, "a": {"b": 2}} would give two values for one name in p_extra.
         if name in self.unknown:
             raise BadRecord("duplicate_key", printable(name), "a key with a dot has the name of a nested key")
         self.unknown[name] = path

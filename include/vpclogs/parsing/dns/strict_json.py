@@ -52,6 +52,7 @@ def read_object(line: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         detail = f"byte 0x{line[error.start]:02x} at {error.start}: {error.reason}"
         raise BadRecord("invalid_utf8", None, detail) from None
+    # Two counts rule out nearly every line before the exact depth is computed.
     if line.count(b"[") + line.count(b"{") > MAX_DEPTH and _depth(line) > MAX_DEPTH:
         raise BadRecord("too_deep", None, f"brackets are nested more than {MAX_DEPTH} deep")
     value, duplicates = _decode(text)
@@ -88,6 +89,7 @@ def _decode(text: str) -> tuple[Any, list[str]]:
             duplicates.append(_first_repeated(key for key, _ in pairs))
         return value
 
+    # Numbers stay text: converting one of a million digits would take minutes.
     decoder = json.JSONDecoder(
         object_pairs_hook=build, parse_int=Number, parse_float=Number, parse_constant=_no_constant
     )
@@ -109,6 +111,7 @@ def _no_constant(name: str) -> NoReturn:
 
 def _depth(line: bytes) -> int:
     """Return the maximum depth of brackets outside strings."""
+    # Brackets inside strings do not nest.
     marks = np.frombuffer(_STRING.sub(b"", line), np.uint8)
     steps = np.isin(marks, _OPENING).astype(np.int32) - np.isin(marks, _CLOSING)
     return int(np.max(np.cumsum(steps), initial=0))

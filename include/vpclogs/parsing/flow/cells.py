@@ -37,6 +37,7 @@ def clean_texts(column: pa.Array) -> tuple[pa.DictionaryArray, Mask | None]:
         places = pc.index_in(column.dictionary, value_set=distinct)
         column = pa.DictionaryArray.from_arrays(places.take(column.indices), distinct)
     texts, broken = _decoded(column.dictionary)
+    # A NUL could not be stored in PostgreSQL or shown on a terminal; the text form refuses it too.
     broken |= numpy_of(pc.match_substring(texts, "\0"))
     none = numpy_of(pc.equal(texts, "-"))
     codes = codes_of(column).astype(np.int32)
@@ -75,6 +76,7 @@ def compact(column: pa.Array, gone: Mask | None = None) -> pa.Array:
     codes = codes_of(column)
     if gone is not None:
         codes = np.where(gone, -1, codes)
+    # A batch keeps the dictionary of its whole row group, which may be far larger than its rows.
     used = np.unique(codes[codes >= 0])
     places = np.where(codes < 0, -1, np.searchsorted(used, codes)).astype(np.int32)
     return from_codes(places, column.dictionary.take(pa.array(used)))

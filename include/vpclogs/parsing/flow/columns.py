@@ -72,6 +72,7 @@ def from_codes(codes: npt.NDArray[np.int32], dictionary: pa.Array) -> pa.Diction
 
 
 def _texts(field: Field, column: pa.DictionaryArray) -> tuple[pa.Array, Mask | None]:
+    # Other texts are free: a new value of AWS's must load before this release knows it.
     if not is_account(field):
         return column, None
     column, _ = recode(column, lambda text: not is_null(field, text))
@@ -85,6 +86,7 @@ def _numbers(field: Field, column: pa.Array, bad: Mask | None = None) -> tuple[p
         bad = merged(bad, _true(pc.greater(column, pa.scalar(largest(field), column.type))))
     if low < 0:
         bad = merged(bad, _true(pc.less(column, pa.scalar(0, column.type))))
+    # A view, not a cast: values beyond 63 bits are marked bad already, and a cast would raise for them.
     numbers = column.view(pa.int64()) if column.type == pa.uint64() else column.cast(pa.int64())
     if field.type == TIMESTAMP:
         return _times(numbers, high), bad
@@ -95,6 +97,7 @@ def _digits(texts: pa.StringArray) -> tuple[pa.UInt64Array, Mask | None]:
     """Convert distinct texts to numbers; null where a text is not digits that fit in 64 bits."""
     offsets = _offsets(texts)
     long = np.diff(offsets) > MAX_DIGITS
+    # Leading zeros are digits too: 000…05 is a number, however long.
     if long.any():
         stripped = [text.lstrip("0") or "0" for text in texts.filter(pa.array(long)).to_pylist()]
         short = [text if len(text) <= MAX_DIGITS else _NO_NUMBER for text in stripped]
@@ -115,6 +118,7 @@ def _offsets(texts: pa.StringArray) -> npt.NDArray[np.int32]:
 def _times(numbers: pa.Int64Array, latest: int) -> pa.Array:
     """Convert seconds or milliseconds since 1970, each by its size, to microseconds."""
     units = numpy_of(numbers.fill_null(0) if numbers.null_count else numbers)
+    # Seconds as AWS documents them; Parquet files of some regions have milliseconds.
     scale = 1_000_000 if latest <= LATEST_SECOND else np.where(units > LATEST_SECOND, 1_000, 1_000_000)
     micros = units * scale
     return pa.array(micros, mask=~_valid(numbers) if numbers.null_count else None).view(TIMESTAMP)

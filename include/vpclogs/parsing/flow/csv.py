@@ -45,6 +45,7 @@ def read_columns(
     if marked:
         pieces = [b" ".join([b"-"] * len(header.names)) + b"\n", *pieces]
     table = _read(pieces, header, as_text, longest, skip)
+    # Arrow makes a dictionary for each chunk that it reads.
     table = table.unify_dictionaries().combine_chunks()
     if marked:
         table, uneven = table.slice(1), [place - 1 for place in uneven]
@@ -63,6 +64,7 @@ def _read(
         read_options=csv.ReadOptions(
             column_names=list(header.names), use_threads=False, block_size=max(_CHUNK_BYTES, longest)
         ),
+        # A quote is an ordinary character in a flow log.
         parse_options=csv.ParseOptions(delimiter=" ", quote_char=False, escape_char=False, invalid_row_handler=skip),
         convert_options=csv.ConvertOptions(
             column_types=_types(header, as_text), null_values=["-"], strings_can_be_null=True, check_utf8=False

@@ -62,6 +62,7 @@ def _addresses(texts: pa.StringArray) -> npt.NDArray[np.bool_]:
         return valid
     valid = valid.copy()
     others = np.flatnonzero(~valid)
+    # IPv6 and oddities: too many spellings for a regular expression, and rare enough to check one by one.
     valid[others] = [_ip(text) is not None for text in texts.take(pa.array(others)).to_pylist()]
     return valid
 

@@ -99,6 +99,7 @@ def make_header(names: Sequence[str]) -> FlowHeader:
     Raises:
         ObjectUnreadable: they belong to a transit gateway or to OCSF, lack a required field, or repeat one.
     """
+    # First, because a transit gateway's log has most fields of a VPC's and would load as one.
     if foreign := sorted(_TRANSIT_GATEWAY.intersection(names)):
         raise _refused("transit_gateway", f"its header has {foreign[0]}, which only transit gateway flow logs have")
     if len(_OCSF.intersection(names)) > len(_OCSF) // 2:
@@ -116,6 +117,7 @@ def first_header(line: bytes) -> FlowHeader:
     Raises:
         ObjectUnreadable: the line is not the header of a VPC flow log that can load.
     """
+    # Before the header is judged: these files are common under a wrong prefix, and deserve their own advice.
     if line.lstrip().startswith((b"{", b"[")):
         raise _refused("json_in_flow", "it begins with JSON; flow logs are text with a header line, or Parquet")
     if _CLOUDWATCH_CSV.match(line):

@@ -52,8 +52,10 @@ def parse_parquet(
         parquet = pq.ParquetFile(
             file,
             metadata=metadata,
+            # Texts repeat: as dictionaries they are decoded, checked and converted once each.
             read_dictionary=[column.name for column in schema if is_text(column.type)],
             buffer_size=BUFFER_BYTES,
+            # Arrow would otherwise read whole row groups ahead, whatever their size.
             pre_buffer=False,
             page_checksum_verification=True,
         )
@@ -99,6 +101,7 @@ class _Slices:
         if too_long.any():
             sizes[too_long] = 0
             columns = {name: compact(column, too_long) for name, column in columns.items()}
+        # A dictionary lets a small file stand for any amount of text: cells are counted as if written out.
         ends = np.cumsum(sizes)
         first = 0
         while first < len(batch):

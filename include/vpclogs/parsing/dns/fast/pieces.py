@@ -119,6 +119,7 @@ class Reader(Generic[T]):
         if text in self._known:
             return self._known[text]
         piece = self._read(text)
+        # Hostile lines may have a new, long piece each; keeping them would fill the memory.
         if len(text) <= _MAX_KEPT_BYTES:
             if len(self._known) >= _MAX_KEPT:
                 self._known.clear()
@@ -199,6 +200,7 @@ def template_of(line: bytes) -> Template | None:
     if not (head and middle and tail):
         return None
     names = (head.required, middle.required, tail.required)
+    # Each required name in exactly one piece, or a line could lack or repeat it.
     if sum(map(len, names)) != len(_REQUIRED) or frozenset().union(*names) != _REQUIRED:
         return None
     before_time, before_answers = ([mark.start() for mark in _MARK.finditer(line, 0, end)] for end in (time, answers))

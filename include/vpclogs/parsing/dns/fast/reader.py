@@ -57,6 +57,7 @@ class FastReader:
         parts = []
         known = iter(tuple(self._templates))
         for _ in range(_MAX_TEMPLATES):
+            # The fixed cost of a template pays off from some hundred lines on.
             template = (next(known, None) or self._learn(block, rest)) if len(rest) >= _WORTH else None
             if template is None:
                 break
@@ -69,6 +70,7 @@ class FastReader:
 
     def _learn(self, block: Block, lines: Positions) -> Template | None:
         """Return a new template that some line fits, or None."""
+        # Samples from the whole block: formats change between objects, not between lines.
         for index in lines[:: len(lines) // _SAMPLES]:
             template = template_of(block.line(index))
             if template is not None and template not in self._templates:
@@ -94,6 +96,7 @@ class FastReader:
         own = {"query_name": unescape(split.name), "srcaddr": unescape(split.client), "srcport": split.port}
         times, exist = (np.append(column, 0).take(split.time.codes) for column in rfc3339_column(split.time.values))
 
+        # Whatever is not good goes to the strict reader; nothing is refused here.
         good = shared.good() & exist.astype(np.bool_) & _answers_good(split, data, separators)
         good &= _true(middles, lambda middle: middle.answered).take(split.middle.codes) == (split.counts > 0)
         for column in own.values():

@@ -68,6 +68,7 @@ class SharedPieces:
         if not any(piece and piece.extra for pieces in self._pieces for piece in pieces):
             return Extras(np.full(count, -1, np.int32))
         sizes = [len(kind.pieces) for kind in self._kinds]
+        # Few combinations of pieces occur, so dictionaries are merged once per combination.
         distinct, places = np.unique(
             np.ravel_multi_index([kind.codes for kind in self._kinds], sizes), return_inverse=True
         )
