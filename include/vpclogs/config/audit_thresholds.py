@@ -91,6 +91,7 @@ class AuditSettings(AuditThresholds):
         """Return the thresholds that apply to the source `name`."""
         own = self.per_source.get(name, AuditThresholds())
         values = {
+            # Only what the source sets itself: its defaults must not hide the settings for all sources.
             key: getattr(own if key in own.model_fields_set else self, key) for key in AuditThresholds.model_fields
         }
         return AuditThresholds(**values | {"severities": {**self.severities, **own.severities}})

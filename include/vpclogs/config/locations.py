@@ -21,6 +21,7 @@ def rooted(url: str, folder: Path) -> str:
     """
     if match := re.fullmatch(r"(sqlite(?:\+\w+)?:///)(?!/|:memory:)([^?]+)(.*)", url):
         path = str((folder / unquote(match[2])).resolve())
+        # SQLite's own URL syntax, which the path of the folder may contain.
         return match[1] + path.replace("%", "%25").replace("?", "%3F") + match[3]
     if match := re.fullmatch(r"file:(?://)?(?!/)(.+)", url):
         return "file://" + str((folder / match[1]).resolve())

@@ -222,6 +222,7 @@ class Settings(_Frozen):
     def _sources_apart(self) -> Self:
         if not self.sources:
             raise MisplacedError("name at least one source", "sources")
+        # Two sources over the same objects would claim them from each other in every run.
         for index, source in enumerate(self.sources):
             for other in self.sources[:index]:
                 if source.name == other.name:

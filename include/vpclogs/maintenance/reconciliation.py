@@ -195,7 +195,8 @@ class _Part:
         news = {
             partition.key: wrong[partition]
             for partition, one in known.items()
-            # A partition that has failed already was named by the run that found it; naming it daily would reload it daily.
+            # A partition that has failed before was named by the run that found it: naming it daily would
+            # reload it daily.
             if one is None or one.state != "failed" or one.run_key == self._run_key
         }
         self._ledger.partitions.fail(news, log_type=self._log_type, run_key=self._run_key, now=self._now)

@@ -76,6 +76,7 @@ def _new(snapshot: Snapshot, entity: Entity, traits: Sequence[Any]) -> Iterator[
         unknown = kind == Kind.UNKNOWN_FIELD or (
             kind == Kind.VERSION and name not in EXPECTATIONS[LogType(entity.log_type)].versions
         )
+        # In the first days of a source everything is new; only what the schema does not know is news then.
         if row.noticed_at > snapshot.now - _NEWS and (unknown or row.noticed_at >= began + _NEWS) and name:
             yield Observation(
                 entity,
@@ -112,6 +113,7 @@ def _dropped(snapshot: Snapshot, entity: Entity, traits: Sequence[Any]) -> Itera
     for row in (row for row in traits if row.kind == Kind.COLUMN and row.days >= _FEWEST_DAYS):
         where = (row.account, row.region)
         day = whole_days.get(where)
+        # A column that disappeared longer ago was reported then.
         if day is not None and row.last_day < day <= row.last_day + _NEWS:
             days_since = (records[where].last_day - row.last_day).days
             if row.days >= _USUAL * (records[where].days - days_since):

@@ -61,6 +61,7 @@ def widest(found: Mapping[Entity, T], judged: Collection[Entity]) -> dict[Entity
     def descend(entity: Entity) -> None:
         parts = inside[entity]
         hit = sum(part in found for part in parts)
+        # With a single part, the part is the better name: it says which VPC.
         if entity in found and (hit == 0 or (hit == len(parts) and hit > 1)):
             told[entity] = found[entity]
             return

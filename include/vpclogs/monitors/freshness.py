@@ -46,6 +46,7 @@ def missing_runs(snapshot: Snapshot) -> Iterator[Observation]:
 
 def _usual_gap(looks: Sequence[Look], at_least: timedelta) -> timedelta:
     """Return twice the usual time between runs: some deployments load once a day."""
+    # Two runs have one gap, which may be the pause after the first try-out.
     if len(looks) < 3:
         return at_least
     steps = np.diff(np.array([look.at.timestamp() for look in looks]))
@@ -58,6 +59,7 @@ def _waiting(snapshot: Snapshot) -> Iterator[Observation]:
         limit = snapshot.limits(row.source).waiting_hours * HOUR
         if snapshot.now - row.oldest >= limit:
             entity: Entity | None = Entity(row.log_type, row.source, row.account, row.region, row.scope)
+            # Counted at every level, so that `widest` can choose the one that names the cause.
             while entity is not None:
                 waiting[entity].append(row)
                 entity = entity.parent

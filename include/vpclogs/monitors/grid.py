@@ -57,6 +57,7 @@ class Grid:
                 values.append((*mine, row.refused_objects, row.rows, row.refused))
         totals = np.zeros((len(_COUNTS), len(numbers), hours), np.int64)
         for total, column in zip(totals, zip(*values, strict=True), strict=bool(values)):
+            # Unbuffered: a place and hour may occur several times, as after the rename of a source.
             np.add.at(total, tuple(zip(*cells, strict=True)), column)
         return cls(start, tuple(numbers), *totals)
 

@@ -57,6 +57,7 @@ def _minutes(frame: pd.DataFrame, begin: str, end: str, share: float) -> float:
 
 def quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
     """Return the weighted quantile: the value below which ``share`` of the weight lies."""
+    # Weighted by records: an object of a million rows is as late as a million objects of one row.
     order = np.argsort(values)
     total = np.cumsum(weights[order])
     if len(total) == 0 or total[-1] == 0:

@@ -51,6 +51,7 @@ class Message:
 
     def in_markup(self, notifier: str) -> Message:
         """Return the message escaped for the channel of a notifier, which is known by its class's path."""
+        # Providers are found by the class's path, so that no provider package need be installed or imported.
         for name, escaped in _MARKUP.items():
             if name in notifier.lower():
                 return replace(self, title=escaped(self.title), text=escaped(self.text))

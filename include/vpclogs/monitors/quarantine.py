@@ -62,6 +62,7 @@ def refused_objects(snapshot: Snapshot) -> Iterator[Observation]:
     """Yield sources with more whole refused objects than before."""
     for grid in snapshot.grids.values():
         *_, accounts, sources = grid.levels() if grid.entities else (grid, grid)
+        # A median, so that one bad day of the past does not hide the next.
         daily = np.median(_by_day(sources.refused_objects), axis=1)
         for row, entity in enumerate(sources.entities):
             limits = snapshot.limits(entity.source)

@@ -81,6 +81,7 @@ class _Attempt:
         unknown = self._restoration.unknown(publishes)
         doubtful = self._resolve_open(publishes, behind=bool(unknown))
         days = self._census.days()
+        # Objects of a few days at a time: years of them would not fit into memory.
         for start in range(0, len(days), _DAYS_AT_ONCE):
             if not self._restore(days[start : start + _DAYS_AT_ONCE]):
                 return False
@@ -131,6 +132,7 @@ class _Attempt:
         suspects: set[Partition] = set()
         for publish in publishes:
             last = decided.isdisjoint(publish.log_types)
+            # Only the last publish can be half done: each completes the one before it.
             if last and publish.id in unknown and not publish.tables.issuperset(publish.changes):
                 suspects |= self._census.touched(publish)
             decided.update(publish.log_types)

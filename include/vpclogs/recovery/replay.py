@@ -145,6 +145,7 @@ def find_reloads(
     """
     held = survey_quarantine(pipeline, log_type, reason=reason, partition=partition)
     partitions = [one.partition for one in held if one.needs_reload]
+    # One command could otherwise start reloads of a whole year.
     if partitions and (excess := plan_reloads(pipeline, partitions).beyond(pipeline.settings.limits, budget=None)):
         raise VpcLogsError(
             f"{len(partitions)} partitions must be read from S3 again, and {excess}: start with one reason or "
@@ -188,6 +189,7 @@ def _parsed(
         pieces.append(rows.append_column("object", ordinals).filter(wanted))
     if not pieces:
         return
+    # The parser expects objects and lines in order; the quarantine's files have the order of their publishes.
     ordered = pa.concat_tables(pieces).sort_by([("object", "ascending"), ("p_source_line", "ascending")])
     limits = pipeline.settings.limits.parsing
     for parsed in parse_kept(partition.log_type, _records(ordered), limits):

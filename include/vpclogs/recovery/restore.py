@@ -125,6 +125,7 @@ class Restoration:
                 if key in known:
                     self._correct(known[key], one, connection, changes)
             self._judge_absent([row for key, row in known.items() if key not in found], found, connection, changes)
+            # A changed partition gets a new version, so that plans made from the old ledger are refused.
             for partition in changes.partitions | _without_state(connection, wanted.values()):
                 self._set_state(partition, "published", "", connection)
                 changes.partitions.add(partition)
@@ -187,6 +188,7 @@ class Restoration:
             if row.state not in SETTLED or not row.rows + row.refused or row.identity in self._unfinished:
                 continue
             partition = Partition(LogType(row.log_type), row.account, row.region, row.day)
+            # Lost rows are reported and not forgotten: only a reload or a person can decide about them.
             if (row.bucket, row.key) not in keys:
                 changes.lost[partition] += 1
                 continue

@@ -124,6 +124,7 @@ class TableScan:
         touched: set[Partition] = set()
         for manifest in {m.manifest_path: m for snapshot in mine for m in snapshot.manifests(table.io)}.values():
             names = [field.name for field in table.specs()[manifest.partition_spec_id].fields]
+            # A replay takes rows out of the quarantine: its entries are deletions.
             for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False):
                 if entry.snapshot_id in ids:
                     place = {name: entry.data_file.partition[position] for position, name in enumerate(names)}
@@ -158,6 +159,7 @@ def _scan(table: Table, days: Sequence[date], columns: tuple[str, ...]) -> Itera
 
 def _count(objects: dict[str, FoundObject], rows: pa.Table, log_type: LogType | None) -> None:
     """Count rows of a log's table, or of the quarantine (None)."""
+    # All rows of an object share them, so the first one is as good as any.
     same = [name for name in rows.column_names if name not in ("p_row_id", "identity")]
     groups = rows.group_by("identity", use_threads=False).aggregate(
         [("p_row_id", "count"), *((name, "first") for name in same)]

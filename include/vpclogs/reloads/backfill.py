@@ -111,7 +111,9 @@ def plan_reloads(pipeline: Pipeline, partitions: Sequence[Partition]) -> Backfil
 
 def _plan(pipeline: Pipeline, log_type: LogType, found: Survey, *, everything: bool) -> BackfillPlan:
     pending = {item.identity for item in pipeline.ledger.objects.new(found.objects)}
-    states = {status.partition: status.state for status in pipeline.ledger.partitions.status(log_type)}
+    days = [item.day for item in found.objects]
+    known = pipeline.ledger.partitions.status(log_type, since=min(days), until=max(days)) if days else []
+    states = {status.partition: status.state for status in known}
     work: list[PartitionWork] = []
     wanted: list[LogObject] = []
     done = 0
@@ -137,5 +139,6 @@ def _plan(pipeline: Pipeline, log_type: LogType, found: Survey, *, everything: b
         )
         for _, group in groupby(wanted, key=lambda item: item.partition)
     )
+    # Rounded up: each part of an object is a request.
     reads = sum(-(-item.size // PART_BYTES) for item in wanted if item.problem is None)
     return BackfillPlan(tuple(work), done, batches, found.requests, reads, found.failures)

@@ -60,6 +60,7 @@ class PartitionRuns:
         not started again. Raises as `AirflowApi.start`.
         """
         self._api.require_running(self._dag)
+        # Runs that somebody else started count: two reloads of one partition would only wait for each other.
         running = {run.key: run for run in self._api.active(self._dag)}
         waiting = deque(dict.fromkeys(keys))
         while waiting:
