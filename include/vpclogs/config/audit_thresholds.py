@@ -92,6 +92,7 @@ class AuditSettings(AuditThresholds):
         own = self.per_source.get(name, AuditThresholds())
         values = {
             # Only what the source sets itself: its defaults must not hide the settings for all sources.
-            key: getattr(own if key in own.model_fields_set else self, key) for key in AuditThresholds.model_fields
+            key: getattr(own if key in own.model_fields_set else self, key)
+            for key in AuditThresholds.model_fields
         }
         return AuditThresholds(**values | {"severities": {**self.severities, **own.severities}})
