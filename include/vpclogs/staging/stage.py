@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,6 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from vpclogs.objects import LogObject
@@ -38,6 +38,7 @@ Progress = Callable[[int, int], None]
 """Called with (objects, records) as they are done."""
 
 _MAX_OPEN = 32  # outputs of partitions that no object was planned for
+_OBJECT = attrgetter("object")
 
 
 def stage(
@@ -82,7 +83,7 @@ class _Stager:
 
     ``homes`` are those of the objects under way that do not belong where they were planned, or
     may go on in the next event; ``early`` are the refused records of objects of which no good
-    record was seen yet.
+    record was seen yet. ``starts`` are the indexes of each partition's first readable object.
     """
 
     listed: list[LogObject]
@@ -95,10 +96,12 @@ class _Stager:
     left: Counter[Partition] = field(default_factory=Counter)
     homes: dict[int, Home | None] = field(default_factory=dict)
     early: defaultdict[int, list[Refused]] = field(default_factory=lambda: defaultdict(list))
+    starts: list[int] = field(default_factory=list)
 
     def run(self, parse_objects: Callable[[list[LogObject]], Iterator[Event]]) -> None:
         # Archived objects and unknown layouts are settled without a request.
         readable = [item for item in self.listed if item.problem is None]
+        self.starts = _starts(readable)
         self.left = Counter(item.partition for item in self.listed)
         for item in self.listed:
             if item.problem is not None:
@@ -114,7 +117,7 @@ class _Stager:
         self._close_all(self.outputs.keys())
 
     def _add(self, parsed: Parsed, listed: list[LogObject]) -> None:
-        for planned, part in _by_partition(parsed, listed):
+        for planned, part in _by_partition(parsed, listed, self.starts):
             for partition, routed in self._routed(part, listed, planned):
                 self._output(partition).add(routed, listed)
 
@@ -272,30 +275,34 @@ def _only_refused(records: list[Refused]) -> Parsed:
     return Parsed(pa.table({}), np.empty(0, np.int32), np.empty(0, np.int64), records)
 
 
-def _by_partition(parsed: Parsed, listed: Sequence[LogObject]) -> Iterator[tuple[Partition, Parsed]]:
-    """Cut events where the partition changes; rows come in object order, objects in partition order."""
+def _starts(listed: Sequence[LogObject]) -> list[int]:
+    """Return the index of the first object of each partition; objects come in partition order."""
+    return [i for i, item in enumerate(listed) if not i or item.partition != listed[i - 1].partition]
+
+
+def _by_partition(
+    parsed: Parsed, listed: Sequence[LogObject], starts: Sequence[int]
+) -> Iterator[tuple[Partition, Parsed]]:
+    """Cut events where the partition changes; rows and refused records come in object order."""
     ordinals = {*np.unique(parsed.objects).tolist(), *(record.object for record in parsed.refused)}
-    touched = sorted({listed[ordinal].partition for ordinal in ordinals})
+    touched = sorted({bisect_right(starts, ordinal) - 1 for ordinal in ordinals})
     if len(touched) == 1:
-        yield touched[0], parsed
+        yield listed[starts[touched[0]]].partition, parsed
         return
-    for partition in touched:
-        mine = _ordinals(partition, listed)
-        start, end = np.searchsorted(parsed.objects, [mine.start, mine.stop])
+    for place in touched:
+        first = starts[place]
+        last = starts[place + 1] if place + 1 < len(starts) else len(listed)
+        start, end = np.searchsorted(parsed.objects, [first, last])
+        refused = (bisect_left(parsed.refused, ordinal, key=_OBJECT) for ordinal in (first, last))
         yield (
-            partition,
+            listed[first].partition,
             Parsed(
                 rows=parsed.rows.slice(start, end - start),
                 objects=parsed.objects[start:end],
                 lines=parsed.lines[start:end],
-                refused=[r for r in parsed.refused if r.object in mine],
+                refused=parsed.refused[slice(*refused)],
             ),
         )
-
-
-def _ordinals(partition: Partition, listed: Sequence[LogObject]) -> range:
-    places: npt.NDArray[np.int64] = np.flatnonzero([item.partition == partition for item in listed])
-    return range(int(places[0]), int(places[-1]) + 1)
 
 
 def _problem(item: LogObject) -> str:
