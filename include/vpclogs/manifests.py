@@ -26,7 +26,11 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListingFailure:
-    """A part of a source that could not be listed. ``account``, ``region`` and ``day`` are None for "all"."""
+    """A part of a source that could not be listed: all of it (no account), an account, a region, or a day of one.
+
+    ``reason`` is a code of `vpclogs.reasons`, ``detail`` a sentence with the action to take; ``transient`` is True if
+    a retry may help. ``day`` is an ISO date.
+    """
 
     source: str
     account: str | None

@@ -138,7 +138,7 @@ def survey(
             known_scopes=known,
             threads=threads,
         )
-        failures += _failures(listing, source)
+        failures += listing.failures
         # Only a complete listing proves that an object is gone.
         if not listing.failures:
             seen = {item.identity for item in listing.objects}
@@ -219,18 +219,3 @@ def _seen(
     if source.log_type is LogType.VPC_DNS:
         regions |= {region for (account, _), region in known.items() if source.covers_account(account)}
     return SeenNames(listing.accounts, listing.regions | regions)
-
-
-def _failures(listing: Listing, source: Source) -> list[ListingFailure]:
-    return [
-        ListingFailure(
-            source=source.name,
-            account=failure.account,
-            region=failure.region,
-            reason=failure.reason,
-            detail=failure.detail,
-            transient=failure.transient,
-            day=failure.day.isoformat() if failure.day else None,
-        )
-        for failure in listing.failures
-    ]

@@ -16,6 +16,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from vpclogs.manifests import ListingFailure
 from vpclogs.object_keys import (
     ROOT,
     AccountFolder,
@@ -33,7 +34,7 @@ from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION, LogType
 from vpclogs.s3.errors import S3RequestError, patiently
 from vpclogs.s3.left_out import LeftOut
-from vpclogs.s3.listing_result import Listing, ListingFailure
+from vpclogs.s3.listing_result import Listing
 from vpclogs.unread import FolderTally
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def discover(
         while total.next or running:
             for step in total.next:
                 # Only this thread adds up results, so no step needs a lock.
-                pool.submit(_attempt, step).add_done_callback(results.put)
+                pool.submit(_attempt, step, source.name).add_done_callback(results.put)
             running += len(total.next)
             visit = results.get().result()
             running -= 1
@@ -118,7 +119,7 @@ def discover(
             total.requests += visit.requests
     finally:
         pool.shutdown(cancel_futures=True)
-    failures = sorted(total.failures, key=lambda f: (f.account or "", f.region or "", f.day or date.min, f.detail))
+    failures = sorted(total.failures, key=lambda f: (f.account or "", f.region or "", f.day or "", f.detail))
     return Listing(
         # Servers differ in the order of their listings (UTF-8 bytes at AWS, by folder elsewhere).
         objects=tuple(sorted(total.objects, key=lambda o: o.key)),
@@ -132,13 +133,21 @@ def discover(
     )
 
 
-def _attempt(step: _Step) -> _Visit:
+def _attempt(step: _Step, source: str) -> _Visit:
     visit = _Visit()
     try:
         step.visit(visit)
     except S3RequestError as error:
         # What the step had found so far is dropped: a partial listing must not pass for a whole one.
-        lost = ListingFailure(step.account, step.region, error.reason, error.detail, error.transient, step.day)
+        lost = ListingFailure(
+            source=source,
+            account=step.account,
+            region=step.region,
+            reason=error.reason,
+            detail=error.detail,
+            transient=error.transient,
+            day=step.day.isoformat() if step.day else None,
+        )
         return _Visit(failures=[lost], requests=visit.requests, saw_all_accounts=step.account is not None)
     return visit
 

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
+from vpclogs.manifests import ListingFailure
 from vpclogs.objects import LogObject
 from vpclogs.s3.left_out import LeftOut
 from vpclogs.unread import UnreadFolders
 
-__all__ = ["Listing", "ListingFailure"]
-
-
-@dataclass(frozen=True, slots=True)
-class ListingFailure:
-    """A failed listing: of the source (no account), an account, a region or VPC, or a day of one.
-
-    ``reason`` is a code of `vpclogs.reasons`; ``detail`` a sentence with the action to
-    take; ``transient`` is True if a retry may help.
-    """
-
-    account: str | None
-    region: str | None
-    reason: str
-    detail: str
-    transient: bool
-    day: date | None = None
+__all__ = ["Listing"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,7 +242,7 @@ def test_one_denied_day_loses_that_day_only(
     listing = discover(reader, dns(bucket), [DAY, NEXT], known_scopes={(A, V1): "us-east-1"})
 
     assert keys(listing) == [dns_key(A, V1, NEXT)]
-    assert [(f.account, f.region, f.day) for f in listing.failures] == [(A, "us-east-1", DAY)]
+    assert [(f.account, f.region, f.day) for f in listing.failures] == [(A, "us-east-1", DAY.isoformat())]
 
 
 def test_allow_list_replaces_a_denied_listing_of_accounts(
