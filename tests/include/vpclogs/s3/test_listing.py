@@ -305,7 +305,7 @@ def test_break_within_a_day_yields_nothing_of_that_day(
     listing = discover(through, dns(bucket), [DAY], sleep=no_sleep)
 
     assert keys(listing) == []
-    assert [(f.account, f.day) for f in listing.failures] == [(A, DAY)]
+    assert [(f.account, f.day) for f in listing.failures] == [(A, DAY.isoformat())]
 
 
 def test_requester_pays_is_said_in_every_request(through: S3Client, bucket: str, put: Callable[..., None]) -> None:
