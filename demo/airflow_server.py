@@ -180,9 +180,8 @@ def choose_port(wanted: int | None, before: int | None, own: bool) -> int:
     """
     if wanted is not None:
         if not (own and wanted == before) and not is_free(wanted):
-            raise PortTakenError(
-                f"port {wanted} (DEMO_PORT) is taken by another program: name another port, or leave DEMO_PORT out"
-            )
+            why = "is reserved for root" if wanted < 1024 and os.geteuid() != 0 else "is taken by another program"
+            raise PortTakenError(f"port {wanted} (DEMO_PORT) {why}: name another port, or leave DEMO_PORT out")
         return wanted
     candidates = ([before] if before else []) + list(range(8080, 8100))
     for port in candidates:

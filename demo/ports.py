@@ -42,7 +42,7 @@ def listens(pid: int, port: int) -> bool:
     sockets = {f"socket:[{inode}]" for table in tables for inode in _listening(table.read_text(), port)}
     try:
         files = list(Path(f"/proc/{pid}/fd").iterdir())
-    except FileNotFoundError:  # the process has ended
+    except (FileNotFoundError, PermissionError):  # the process has ended; until it is waited for, its files are root's
         return False
     return any(_target(file) in sockets for file in files)
 

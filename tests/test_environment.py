@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from demo.options import Options
+from demo.ports import free_port
 from demo.stack import Stack
 from tests.environment import ZONE
 
@@ -36,7 +37,7 @@ HOSTILE = {
 @pytest.fixture
 def hostile(tmp_path: Path) -> dict[str, str]:
     """The environment of a shell that has sourced ``var/demo/env``, and more."""
-    demo = Stack(Options(tmp_path / "demo", port=9), now=datetime(2026, 1, 16, 9, 20, tzinfo=UTC))
+    demo = Stack(Options(tmp_path / "demo", port=free_port()), now=datetime(2026, 1, 16, 9, 20, tzinfo=UTC))
     config = tmp_path / "home" / ".aws" / "config"
     config.parent.mkdir(parents=True)
     config.write_text("[default]\nregion = leaked\n")
