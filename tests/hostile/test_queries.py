@@ -344,7 +344,7 @@ def test_check_that_misbehaves_costs_only_itself(loaded, tmp_path):
     (folder := tmp_path / "checks").mkdir()
     for name, sql in checks.items():
         (folder / f"{name}.sql").write_text(header + sql)
-    query = QuerySettings(seconds=3, memory_bytes=512 << 20)
+    query = QuerySettings(seconds=3, memory_bytes=1 << 30)
     loaded.settings = loaded.settings.model_copy(update={"checks_folder": folder, "query": query})
 
     found = {finding.key: finding.message for finding in run_checks(loaded).findings}
