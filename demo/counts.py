@@ -13,7 +13,7 @@ from demo.sample import DNS, FLOW, Truth
 from demo.sample.truth import EMPTY, LOADED, REFUSED
 from vpclogs.config.settings import Settings
 from vpclogs.ledger import Ledger
-from vpclogs.ledger.objects import NOT_COUNTED
+from vpclogs.ledger.states import NOT_COUNTED
 from vpclogs.ledger.tables import objects
 from vpclogs.querying.process import Tables, run_query
 

@@ -21,19 +21,22 @@ class Finding:
     """One finding.
 
     ``message`` states the expected and the observed value and the next step; ``example`` is an object's key.
+    ``action`` is the advice of the check.
     """
 
     check: str
     severity: Severity
     message: str
     example: str | None = None
+    action: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorFinding:
     """``key`` starts with the monitor's name and stays the same while the cause does.
 
-    ``message`` states the place, the observed and the normal value; ``example`` is an object's key.
+    ``message`` states the place, the observed and the normal value; ``example`` is an object's key. ``action`` is the
+    advice of the monitor.
     """
 
     key: str
@@ -41,3 +44,4 @@ class MonitorFinding:
     severity: Severity
     message: str
     example: str | None = None
+    action: str | None = None

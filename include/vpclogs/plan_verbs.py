@@ -173,6 +173,8 @@ class PlanVerbs(Deployment):
         ``targets`` are the partitions that a reload swaps in, ``coverage`` the days that count as listed once the
         run has published.
         """
+        from vpclogs.s3.prefetch import read_requests
+
         limits = self.settings.limits
         # Before the manifest is frozen, so that a deleted object is not counted as missing for ever.
         self.ledger.objects.mark(found.vanished, state="gone", detail="deleted before it was loaded", now=self.clock())
@@ -196,6 +198,8 @@ class PlanVerbs(Deployment):
             targets=targets,
             coverage=coverage,
             object_ids=object_ids,
+            list_requests=found.requests,
+            read_requests=0 if mode is Mode.REPLAY else read_requests(item for batch in batches for item in batch),
             now=self.clock(),
         )
         return [BatchRef(manifest.id, number, batch_label(batches, number)) for number in range(len(batches))]

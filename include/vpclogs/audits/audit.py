@@ -45,7 +45,8 @@ def _findings(check: Check, ctx: Context) -> list[Finding]:
     severity = ctx.limits.severities.get(check.name, check.severity)
     if severity == "off":
         return []
-    return [Finding(check.name, Severity(severity), message, example) for message, example in check.look(ctx)]
+    level = Severity(severity)
+    return [Finding(check.name, level, message, example, check.action) for message, example in check.look(ctx)]
 
 
 def _strictest(limits: Sequence[AuditThresholds]) -> AuditThresholds:

@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     from vpclogs.pipeline import Pipeline
     from vpclogs.planning.batches import plan_batches
     from vpclogs.s3.clients import client_for
+    from vpclogs.s3.prefetch import read_requests
 
     found = Pipeline(settings, client_for=client_for).survey_days(arguments.log_type, **options)
     objects = found.objects
@@ -58,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"{partitions}, {many(len(objects), 'object')} to load of {found.listed} listed, {size}, "
         f"{many(len(batches), 'batch', 'batches')}"
     )
-    report(f"S3 requests of this load: {found.requests} to list, about {_reads(objects)} to read")
+    report(f"S3 requests of this load: {found.requests} to list, about {read_requests(objects)} to read")
     if not found.listed and not found.failures:
         report(nothing_new(found, settings, arguments))
     for line in listing_notes(found, settings):
@@ -74,9 +75,3 @@ def _by_partition(objects: Sequence[LogObject]) -> list[tuple[str, int, int]]:
         counts[item.partition.key] += 1
         sizes[item.partition.key] += item.size
     return [(key, counts[key], sizes[key]) for key in sorted(counts)]
-
-
-def _reads(objects: Sequence[LogObject]) -> int:
-    from vpclogs.s3.prefetch import PART_BYTES
-
-    return sum(-(-item.size // PART_BYTES) for item in objects if item.problem is None)

@@ -13,6 +13,7 @@ from vpclogs.ledger.listings import ListingStore
 from vpclogs.ledger.manifests import ManifestStore
 from vpclogs.ledger.monitor_queries import MonitorQueries
 from vpclogs.ledger.objects import ObjectStore
+from vpclogs.ledger.overview import OverviewQueries
 from vpclogs.ledger.partitions import PartitionStore
 from vpclogs.ledger.pruning import PruningStore
 from vpclogs.ledger.schema_features import FeatureStore
@@ -47,3 +48,4 @@ class Ledger:
         self.statistics = StatisticsStore(database)
         self.certificates = CertificateStore(database)
         self.history = HistoryQueries(database)
+        self.overview = OverviewQueries(database)

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from vpclogs.findings import MonitorFinding, Severity
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.tables import alerts
+from vpclogs.ledger.monitor_tables import alerts
 
 __all__ = ["Alert", "AlertStore", "AlertChanges"]
 
+_BY, _NOTE = 200, 1000  # characters kept of a name and a note
 _REASON = 500  # characters kept of the reason for which an alert could not be announced
 
 
@@ -24,7 +25,8 @@ class Alert:
 
     ``told`` maps each notifier to the time it last announced the alert as open (``open``) and the time it announced
     the resolution (``end``), each None before that, and to the reason for which it could not (``failed``), if its last
-    attempt failed.
+    attempt failed. ``action`` is the advice of the monitor. A resolved alert that opens again is another alert, and
+    nobody has acknowledged that one.
     """
 
     id: int
@@ -33,10 +35,14 @@ class Alert:
     severity: Severity
     message: str
     example: str | None
+    action: str | None
     first_seen: datetime
     last_seen: datetime
     resolved_at: datetime | None
     told_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    note: str | None
     told: Mapping[str, Mapping[str, str | None]]
 
     @property
@@ -123,7 +129,7 @@ class AlertStore:
             if alert.open and list(Severity).index(alert.severity) >= list(Severity).index(severity):
                 if told is None:
                     new.append(alert)
-                elif datetime.fromisoformat(str(told["open"])) <= now - retell:
+                elif alert.acknowledged_at is None and datetime.fromisoformat(str(told["open"])) <= now - retell:
                     again.append(alert)
             elif not alert.open and told is not None and told["end"] is None:
                 ended.append(alert)
@@ -143,6 +149,13 @@ class AlertStore:
                 told[listener] = {"open": None, "end": None, **told.get(listener, {}), "failed": reason[:_REASON]}
                 connection.execute(update(alerts).where(alerts.c.id == alert.id).values(told=told))
 
+    def acknowledge(self, alert: int, *, by: str, note: str, now: datetime) -> bool:
+        """Record that somebody has seen an open alert: notifiers do not repeat it. Return False if it is not open."""
+        values = {"acknowledged_at": now, "acknowledged_by": by[:_BY], "note": note[:_NOTE]}
+        with self._database.write() as connection:
+            mine = (alerts.c.id == alert) & alerts.c.resolved_at.is_(None)
+            return connection.execute(update(alerts).where(mine).values(values)).rowcount > 0
+
     def _candidates(self, resolved_after: datetime) -> list[Alert]:
         query = select(alerts).where(alerts.c.resolved_at.is_(None) | (alerts.c.resolved_at >= resolved_after))
         with self._database.read() as connection:
@@ -155,7 +168,7 @@ def _next(
     """Return the columns of an open alert that change."""
     if finding := found.get(row.key):
         told = {"severity": finding.severity.value, "message": finding.message, "example": finding.example}
-        return told | {"last_seen": now}
+        return told | {"action": finding.action, "last_seen": now}
     # Keys are paths from large entities to small: source/account/region/VPC.
     if any(row.key.startswith(f"{key}/") for key in found):
         return {"last_seen": now}
@@ -180,6 +193,7 @@ def _row(finding: MonitorFinding, now: datetime) -> dict[str, Any]:
         "severity": finding.severity.value,
         "message": finding.message,
         "example": finding.example,
+        "action": finding.action,
         "first_seen": now,
         "last_seen": now,
         "told": {},

@@ -11,10 +11,12 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select, update
 
 from vpclogs.findings import Finding
+from vpclogs.ledger.counting import recount_partitions
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.intents import open_within
-from vpclogs.ledger.objects import NOT_COUNTED, log_object
+from vpclogs.ledger.objects import log_object
 from vpclogs.ledger.partitions import Certificate
+from vpclogs.ledger.states import NOT_COUNTED
 from vpclogs.ledger.tables import certificates, findings, objects, partitions
 from vpclogs.manifests import Mode, manifest_hash
 from vpclogs.objects import LogObject
@@ -96,6 +98,7 @@ class CertificateStore:
                 # Not "insert or replace": it would forget `announced`.
                 if not connection.execute(update(certificates).where(where).values(values)).rowcount:
                     connection.execute(insert(certificates).values(_columns(one.partition) | values))
+            recount_partitions(connection, (one.partition for one in made))
 
     def get(self, partition: Partition) -> Row[Any] | None:
         """Return the certificate of a partition, or None."""
@@ -142,7 +145,7 @@ class CertificateStore:
                 connection.execute(delete(findings).where(mine))
                 for one in listed:
                     told = {"check": one.check, "severity": one.severity.value, "message": one.message}
-                    values = told | {"example": one.example, "created_at": now}
+                    values = told | {"example": one.example, "action": one.action, "created_at": now}
                     connection.execute(insert(findings).values(_columns(partition) | values))
 
 

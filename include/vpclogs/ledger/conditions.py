@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import groupby
+
+from sqlalchemy import ColumnElement, case
 
 from vpclogs.ledger.partitions import PartitionStatus
-from vpclogs.partitions import Partition
+from vpclogs.ledger.tables import partition_counts
 
-__all__ = ["LATE_AFTER", "QUARANTINED_SHARE", "Cell", "Condition", "Row", "cells", "condition_of", "grid"]
+__all__ = ["LATE_AFTER", "QUARANTINED_SHARE", "Cell", "Condition", "rank"]
 
 LATE_AFTER = timedelta(hours=3)
 """How long an object may wait in S3: an hourly run comes within one hour, and its retry within the next."""
@@ -20,7 +20,7 @@ QUARANTINED_SHARE = 0.01
 """The share of quarantined records above which a partition needs a look. AWS writes none that is refused."""
 
 
-# The order is the order of precedence: `condition_of` and `Row.worst` depend on it.
+# The order is the order of precedence: `rank` depends on it.
 class Condition(StrEnum):
     """The condition of a partition; the first that applies, so the worst comes first."""
 
@@ -40,53 +40,19 @@ class Cell:
     condition: Condition
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The partitions of one account and region, at most one per day."""
-
-    account: str
-    region: str
-    cells: dict[date, Cell]
-
-    @property
-    def rows(self) -> int:
-        """Records in the table, of the days shown."""
-        return sum(cell.status.certificate.rows for cell in self.cells.values())
-
-    @property
-    def worst(self) -> Condition:
-        """The worst condition among the days shown."""
-        order = list(Condition)
-        return min((cell.condition for cell in self.cells.values()), key=order.index)
+def rank(now: datetime) -> ColumnElement[int]:
+    """Return the condition of a row of ``partition_counts`` as an expression: its place in `Condition`."""
+    count = partition_counts.c
+    done = count.loaded + count.refused + count.empty + count.gone
+    return case(
+        (count.state == "failed", _place(Condition.FAILED)),
+        (count.pending_since < now - LATE_AFTER, _place(Condition.LATE)),
+        (count.quarantined > QUARANTINED_SHARE * (count.rows + count.quarantined), _place(Condition.QUARANTINING)),
+        ((count.listed > done) | (count.state == "pending"), _place(Condition.PENDING)),
+        (count.complete, _place(Condition.COMPLETE)),
+        else_=_place(Condition.PUBLISHED),
+    )
 
 
-def condition_of(status: PartitionStatus, *, certified: bool, now: datetime) -> Condition:
-    """Return the condition of a partition. ``certified`` is true if a certificate confirms that it is complete."""
-    count = status.certificate
-    records = count.rows + count.quarantined
-    if status.state == "failed":
-        return Condition.FAILED
-    if count.pending_since is not None and now - count.pending_since > LATE_AFTER:
-        return Condition.LATE
-    if records and count.quarantined / records > QUARANTINED_SHARE:
-        return Condition.QUARANTINING
-    if count.pending or status.state == "pending":
-        return Condition.PENDING
-    return Condition.COMPLETE if certified else Condition.PUBLISHED
-
-
-def cells(statuses: Iterable[PartitionStatus], *, certified: Collection[Partition], now: datetime) -> list[Cell]:
-    """Return the partitions with their conditions, in the order given."""
-    return [Cell(one, condition_of(one, certified=one.partition in certified, now=now)) for one in statuses]
-
-
-def grid(found: Sequence[Cell]) -> list[Row]:
-    """Return the partitions by account and region, sorted."""
-
-    def place(cell: Cell) -> tuple[str, str]:
-        return cell.status.partition.account, cell.status.partition.region
-
-    return [
-        Row(account, region, {cell.status.partition.day: cell for cell in group})
-        for (account, region), group in groupby(sorted(found, key=place), key=place)
-    ]
+def _place(condition: Condition) -> int:
+    return list(Condition).index(condition)

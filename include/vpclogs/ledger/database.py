@@ -14,7 +14,7 @@ from vpclogs.errors import VpcLogsError
 
 __all__ = ["HEAD", "REFUSALS", "Database", "refusal"]
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration. A ledger at this revision opens without importing Alembic, which every task would pay for."""
 
 REFUSALS = (DataError, IntegrityError, ValueError)

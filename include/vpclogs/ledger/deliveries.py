@@ -14,9 +14,11 @@ from typing import Any
 from sqlalchemy import Row, and_, case, delete, func, insert, select
 
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.objects import NOT_COUNTED
-from vpclogs.ledger.tables import deliveries, objects
+from vpclogs.ledger.monitor_tables import deliveries
+from vpclogs.ledger.states import NOT_COUNTED
+from vpclogs.ledger.tables import objects
 from vpclogs.object_keys import key_time
+from vpclogs.partitions import LogType
 
 __all__ = ["DeliveryStore"]
 
@@ -47,6 +49,12 @@ class DeliveryStore:
         """Return all counts of the path days from ``since`` on."""
         with self._database.read() as connection:
             return list(connection.execute(select(deliveries).where(deliveries.c.day >= since)))
+
+    def sources(self, logs: Collection[LogType]) -> set[str]:
+        """Return the names of the sources that deliver these logs."""
+        query = select(deliveries.c.source).where(deliveries.c.log_type.in_(logs)).distinct()
+        with self._database.read() as connection:
+            return set(connection.scalars(query))
 
     def prune(self, before: date) -> None:
         """Delete the counts of earlier days."""

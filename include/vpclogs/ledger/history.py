@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +12,14 @@ import msgspec
 from sqlalchemy import ColumnElement, Row, and_, func, select
 
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.objects import NOT_COUNTED, within
+from vpclogs.ledger.objects import within
+from vpclogs.ledger.states import NOT_COUNTED
 from vpclogs.ledger.tables import manifest_objects, manifests, objects, partitions
+from vpclogs.object_keys import key_time
 from vpclogs.partitions import LogType, Partition
 from vpclogs.runs import RunOutcome
 
-__all__ = ["HistoryQueries", "ObjectLine", "Run"]
+__all__ = ["HistoryQueries", "HourLine", "ObjectLine", "RefusedObjects", "Run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,26 @@ class ObjectLine:
     detail: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class HourLine:
+    """The objects of one hour (its start) of a partition: all, those not settled yet, and the rows of the loaded."""
+
+    hour: datetime
+    objects: int
+    waiting: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedObjects:
+    """Objects of a partition that were refused whole for one reason, with the key and the detail of one of them."""
+
+    reason: str
+    objects: int
+    example: str
+    detail: str
+
+
 class HistoryQueries:
     """Read-only queries over ``manifests``, ``manifest_objects``, ``objects`` and ``partitions``."""
 
@@ -66,6 +89,35 @@ class HistoryQueries:
         # By id and not by OFFSET: the thousandth page costs as much as the first.
         query = select(objects).where(within(partition), objects.c.id > after, objects.c.state.not_in(NOT_COUNTED))
         return self._lines(query.order_by(objects.c.id).limit(limit))
+
+    def hours(self, partition: Partition) -> list[HourLine]:
+        """Return the objects of a partition by the hour in their names, the earliest first."""
+        columns = [objects.c[name] for name in ("key", "last_modified", "state", "rows")]
+        query = select(*columns).where(within(partition), objects.c.state.not_in(NOT_COUNTED))
+        hours: defaultdict[datetime, Counter[str]] = defaultdict(Counter)
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                time = key_time(row.key) or row.last_modified
+                count = hours[time.replace(minute=0, second=0, microsecond=0)]
+                count.update(objects=1, waiting=row.state == "listed", rows=row.rows if row.state == "loaded" else 0)
+        return [
+            HourLine(hour, count["objects"], count["waiting"], count["rows"]) for hour, count in sorted(hours.items())
+        ]
+
+    def refused_objects(self, partition: Partition) -> list[RefusedObjects]:
+        """Return the objects of a partition that were refused whole, by reason."""
+        example = func.min(objects.c.key).label("example")
+        query = (
+            select(objects.c.reason, func.count().label("objects"), example, func.min(objects.c.detail).label("detail"))
+            .where(within(partition), objects.c.state == "refused")
+            .group_by(objects.c.reason)
+            .order_by(func.count().desc())
+        )
+        with self._database.read() as connection:
+            return [
+                RefusedObjects(row.reason or "", row.objects, row.example, row.detail or "")
+                for row in connection.execute(query)
+            ]
 
     def batch(self, manifest: int, number: int, *, limit: int = 1000) -> list[ObjectLine]:
         """Return the objects of one batch, in manifest order."""

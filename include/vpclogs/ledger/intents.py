@@ -20,8 +20,8 @@ from vpclogs.errors import VpcLogsError
 from vpclogs.intents import Brought, Committed, Contested, Intent, Plan
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.expirations import counts_within
-from vpclogs.ledger.objects import SETTLED
 from vpclogs.ledger.settling import abandon_within, settle_within
+from vpclogs.ledger.states import SETTLED
 from vpclogs.ledger.tables import intents, manifests, objects, partitions
 from vpclogs.manifests import Mode
 from vpclogs.partitions import LogType, Partition

@@ -47,11 +47,14 @@ class ManifestStore:
         unread: Sequence[UnreadFolders] = (),
         targets: Sequence[Partition] = (),
         coverage: Listed | None = None,
+        list_requests: int | None = None,
+        read_requests: int | None = None,
     ) -> Manifest:
         """Write a manifest once. Every later task of the run reads this list and no other.
 
         ``listed_until``, if given, means that all objects delivered before that time were listed.
-        ``targets`` are the partitions that a reload swaps in.
+        ``targets`` are the partitions that a reload swaps in. ``list_requests`` were made to plan, ``read_requests``
+        are those that reading the objects takes.
         """
         # In batch order, so that positions in the manifest are ranges of batches.
         listed = [item for batch in batches for item in batch]
@@ -64,6 +67,8 @@ class ManifestStore:
             "objects": len(listed),
             "bytes": sum(item.size for item in listed),
             "batches": len(batches),
+            "list_requests": list_requests,
+            "read_requests": read_requests,
             "listing_failures": [asdict(failure) for failure in listing_failures],
             "listed_until": listed_until,
             "listed_days": None if coverage is None else msgspec.to_builtins(coverage),

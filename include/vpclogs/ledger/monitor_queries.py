@@ -71,6 +71,11 @@ class MonitorQueries:
         looks = self.looks(log_type, since=datetime.min.replace(tzinfo=UTC), limit=1)
         return looks[-1].unread if looks else ()
 
+    def unlisted(self, log_type: LogType) -> tuple[ListingFailure, ...]:
+        """Return the parts of sources that the newest listing of all of a log type could not list."""
+        looks = self.looks(log_type, since=datetime.min.replace(tzinfo=UTC), limit=1)
+        return looks[-1].failures if looks else ()
+
     def waiting(self, *, since: date) -> list[Row[Any]]:
         """Return counts of objects that are listed but not settled, by source, account, region, scope and day."""
         place = [objects.c[name] for name in ("log_type", "source", "account", "region", "scope", "day")]

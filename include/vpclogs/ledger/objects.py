@@ -10,19 +10,14 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Row, bindparam, insert, select, tuple_, update
 
+from vpclogs.ledger.counting import AccountDay, recount, recount_partitions
 from vpclogs.ledger.database import REFUSALS, Database, refusal
+from vpclogs.ledger.states import SETTLED
 from vpclogs.ledger.tables import objects, scopes
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
-from vpclogs.staged import LEFT_OUT
 
-__all__ = ["NOT_COUNTED", "SETTLED", "UNKNOWN_ETAG", "ObjectStore", "log_object", "within"]
-
-SETTLED = ("loaded", "refused", "empty")
-"""States of an object that is done: planning leaves it out."""
-
-NOT_COUNTED = ("replaced", "changed", LEFT_OUT)
-"""States of objects that are not part of their partition: older versions, and regions that the source leaves out."""
+__all__ = ["UNKNOWN_ETAG", "ObjectStore", "log_object", "within"]
 
 UNKNOWN_ETAG = "unknown"
 """The ETag of an object that a rebuilt ledger knows only from its rows. Its identity is exact; its size is 0."""
@@ -80,6 +75,7 @@ class ObjectStore:
             try:
                 with self._database.write() as connection:
                     connection.execute(insert(objects), rows)
+                    recount(connection, map(_account_day, rows))
             except REFUSALS:  # one of them is at fault, or another run recorded some of them concurrently
                 self._insert_one_by_one(rows, refused)
         taken = [item for item in listed if item.identity not in known and item.identity not in (refused or ())]
@@ -205,6 +201,8 @@ class ObjectStore:
                     .where(objects.c.id.in_(chunk), objects.c.state.not_in(SETTLED), objects.c.intent.is_(None))
                     .values(state=state, detail=detail, settled_at=now)
                 )
+                query = select(objects.c.log_type, objects.c.day, objects.c.account).where(objects.c.id.in_(chunk))
+                recount(connection, [AccountDay(*row) for row in connection.execute(query.distinct())])
 
     def _complete(self, listed: Sequence[LogObject]) -> None:
         """Fill in listing attributes of objects that a rebuilt ledger knew only from their rows."""
@@ -213,6 +211,7 @@ class ObjectStore:
             values |= {"scope": item.scope, "problem": item.problem}
             with self._database.write() as connection:
                 connection.execute(update(objects).where(objects.c.identity == item.identity).values(values))
+                recount_partitions(connection, [item.partition])
 
     def _outdate(self, new: Sequence[LogObject], now: datetime) -> None:
         """Mark earlier versions of the keys that were listed but never loaded: they no longer exist."""
@@ -220,9 +219,10 @@ class ObjectStore:
         for item in new:
             together[item.account, item.day, item.bucket].append(item)
         with self._database.write() as connection:
+            outdated: list[Partition] = []
             for (_, _, bucket), items in together.items():
                 for some in _chunks(items):
-                    connection.execute(
+                    found = connection.execute(
                         update(objects)
                         .where(
                             _beside(items[0].partition),
@@ -234,6 +234,8 @@ class ObjectStore:
                         )
                         .values(state="changed", detail="rewritten before it was loaded", settled_at=now)
                     )
+                    outdated += [items[0].partition] if found.rowcount else []
+            recount_partitions(connection, outdated)
 
     def _refresh(self, listed: Sequence[LogObject]) -> None:
         """Update known objects that are not loaded, or no longer, from a new listing."""
@@ -248,6 +250,7 @@ class ObjectStore:
         rows = [{"of": item.identity, "where": item.region, "at": item.last_modified} for item in listed]
         with self._database.write() as connection:
             connection.execute(statement, rows)
+            recount_partitions(connection, (item.partition for item in listed))
 
     def _insert_one_by_one(self, rows: Sequence[dict[str, Any]], refused: dict[str, str] | None) -> None:
         for row in rows:
@@ -256,6 +259,7 @@ class ObjectStore:
                     known = connection.scalar(select(objects.c.id).where(objects.c.identity == row["identity"]))
                     if known is None:
                         connection.execute(insert(objects).values(row))
+                        recount(connection, [_account_day(row)])
             except REFUSALS as error:
                 if refused is None:
                     raise
@@ -327,6 +331,10 @@ def _values(item: LogObject, now: datetime) -> dict[str, Any]:
         "state": "listed",
         "first_seen": now,
     }
+
+
+def _account_day(row: dict[str, Any]) -> AccountDay:
+    return AccountDay(row["log_type"], row["day"], row["account"])
 
 
 def _chunks(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

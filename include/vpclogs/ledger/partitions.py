@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, case, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, insert, or_, select, update
 
 from vpclogs.findings import Finding
+from vpclogs.ledger.counting import recount_partitions
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.objects import NOT_COUNTED, SETTLED, within
-from vpclogs.ledger.tables import findings, objects, partitions
+from vpclogs.ledger.objects import within
+from vpclogs.ledger.tables import findings, objects, partition_counts, partitions
 from vpclogs.partitions import LogType, Partition
 
-__all__ = ["Certificate", "PartitionStore", "PartitionStatus"]
+__all__ = [
+    "STATUS_COLUMNS",
+    "Certificate",
+    "PartitionStatus",
+    "PartitionStore",
+    "Selection",
+    "status_of",
+    "with_states",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +62,69 @@ class PartitionStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class _Selection:
-    """Partitions of a log type, on the days ``since`` to ``until``; None selects everything."""
+class Selection:
+    """Partitions of a log type, on the days ``since`` to ``until``, both included. None selects everything.
+
+    ``text`` is found in the account, the region, or the reason of a failure.
+    """
 
     log_type: LogType
-    since: date | None
-    until: date | None
-    account: str | None
-    region: str | None
+    since: date | None = None
+    until: date | None = None
+    account: str | None = None
+    region: str | None = None
+    text: str | None = None
 
-    def conditions(self, table: Table) -> list[ColumnElement[bool]]:
-        """Return the conditions on a table with the columns of a partition."""
-        columns = table.c
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """Return the conditions on ``partition_counts`` and ``partitions``."""
+        columns = partition_counts.c
         chosen = [columns.log_type == self.log_type]
         chosen += [columns.day >= self.since] if self.since is not None else []
         chosen += [columns.day <= self.until] if self.until is not None else []
         chosen += [columns.account == self.account] if self.account is not None else []
         chosen += [columns.region == self.region] if self.region is not None else []
+        if self.text:
+            texts = (columns.account, columns.region, partitions.c.detail)
+            chosen.append(or_(*(one.icontains(self.text, autoescape=True) for one in texts)))
         return chosen
 
 
+def with_states(*columns: Any) -> Select[Any]:
+    """Return a query of these columns of ``partition_counts`` and ``partitions``."""
+    pairs = (partitions.c[name] == partition_counts.c[name] for name in ("log_type", "day", "account", "region"))
+    return select(*columns).select_from(partition_counts.outerjoin(partitions, and_(*pairs)))
+
+
+STATUS_COLUMNS = (partition_counts, partitions.c.detail, partitions.c.run_key, partitions.c.updated_at)
+"""The columns from which `status_of` makes a status."""
+
+
+def status_of(row: Row[Any]) -> PartitionStatus:
+    """Return the status that a row of `STATUS_COLUMNS` records."""
+    return PartitionStatus(
+        partition=Partition(LogType(row.log_type), row.account, row.region, row.day),
+        state=row.state,
+        detail=row.detail or "",
+        run_key=row.run_key or "",
+        updated_at=row.updated_at,
+        certificate=Certificate(
+            listed=row.listed,
+            loaded=row.loaded,
+            refused=row.refused,
+            empty=row.empty,
+            gone=row.gone,
+            pending=row.listed - row.loaded - row.refused - row.empty - row.gone,
+            bytes_listed=row.bytes_listed,
+            bytes_settled=row.bytes_settled,
+            rows=row.rows,
+            quarantined=row.quarantined,
+            pending_since=row.pending_since,
+        ),
+    )
+
+
 class PartitionStore:
-    """The tables ``partitions`` and ``findings``, and counts over ``objects``."""
+    """The tables ``partitions`` and ``findings``, with the counts of ``partition_counts``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -105,6 +155,7 @@ class PartitionStore:
                         "version": 0,
                     }
                     connection.execute(insert(partitions).values(identity | values))
+            recount_partitions(connection, (Partition.parse(key, log_type) for key in failed))
 
     def knows(self, partition: Partition) -> bool:
         """Return True if the ledger has objects of the partition, or a run published or failed it."""
@@ -119,6 +170,7 @@ class PartitionStore:
         values = {"state": "published", "detail": detail, "run_key": run_key, "updated_at": now}
         with self._database.write() as connection:
             connection.execute(update(partitions).where(_same(partition)).values(values))
+            recount_partitions(connection, [partition])
 
     def keep_findings(self, manifest: int, found: Mapping[Partition, Sequence[Finding]], *, now: datetime) -> None:
         """Record the findings of a manifest's audit, replacing those of an earlier attempt."""
@@ -133,6 +185,7 @@ class PartitionStore:
                 "severity": finding.severity.value,
                 "message": finding.message,
                 "example": finding.example,
+                "action": finding.action,
                 "created_at": now,
             }
             for partition, listed in found.items()
@@ -172,78 +225,29 @@ class PartitionStore:
     ) -> list[PartitionStatus]:
         """Return the partitions of a log type, or the given ones, with their counts, by day and key.
 
-        The days are ``since`` to ``until``, both included. Other arguments that are None select everything.
+        The days are ``since`` to ``until``, both included. Arguments that are None select everything.
         """
-        where = _Selection(log_type, since, until, account, region)
-        if only is not None and len(only) == 1:  # so that the database reads one partition, not all
-            where = _Selection(log_type, only[0].day, only[0].day, only[0].account, only[0].region)
-        found = self._states(where)
-        statuses = []
-        for partition, certificate in self._certificates(where).items():
-            # No run has published or failed it yet: its objects are only listed.
-            state, detail, run_key, updated = found.get(partition, ("pending", "", "", None))
-            statuses.append(PartitionStatus(partition, state, detail, run_key, updated, certificate))
-        wanted = None if only is None else set(only)
-        return sorted(
-            (s for s in statuses if wanted is None or s.partition in wanted),
-            key=lambda s: (s.partition.day, s.partition.key),
-        )
+        if only is not None:
+            return sorted(self._status_of_each(log_type, only), key=_by_day)
+        return self._read(Selection(log_type, since, until, account, region).conditions())
 
-    def _states(self, where: _Selection) -> dict[Partition, tuple[str, str, str, datetime]]:
-        query = select(partitions).where(*where.conditions(partitions))
+    def _status_of_each(self, log_type: LogType, only: Sequence[Partition]) -> Iterator[PartitionStatus]:
+        wanted = set(only)
+        for day in sorted({one.day for one in wanted}):
+            accounts = sorted({one.account for one in wanted if one.day == day})
+            for start in range(0, len(accounts), 500):
+                here = Selection(log_type, day, day).conditions()
+                here.append(partition_counts.c.account.in_(accounts[start : start + 500]))
+                yield from (one for one in self._read(here) if one.partition in wanted)
+
+    def _read(self, conditions: Sequence[ColumnElement[bool]]) -> list[PartitionStatus]:
         with self._database.read() as connection:
-            return {
-                Partition(where.log_type, row.account, row.region, row.day): (
-                    row.state,
-                    row.detail,
-                    row.run_key,
-                    row.updated_at,
-                )
-                for row in connection.execute(query)
-            }
-
-    def _certificates(self, where: _Selection) -> dict[Partition, Certificate]:
-        settled = objects.c.state.in_(SETTLED)
-        # Deleted objects count as done: nothing can load them any more.
-        done = settled | (objects.c.state == "gone")
-        query = (
-            select(
-                objects.c.account,
-                objects.c.region,
-                objects.c.day,
-                func.count().label("listed"),
-                *(_count(objects.c.state == state, state) for state in (*SETTLED, "gone")),
-                func.sum(objects.c.size).label("bytes_listed"),
-                func.sum(case((done, objects.c.size), else_=0)).label("bytes_settled"),
-                func.sum(case((settled, objects.c.rows), else_=0)).label("rows"),
-                func.sum(case((settled, objects.c.refused), else_=0)).label("quarantined"),
-                func.min(case((~done, objects.c.last_modified))).label("pending_since"),
-            )
-            # count a rewritten object as its newest version only
-            .where(*where.conditions(objects), objects.c.state.not_in(NOT_COUNTED))
-            .group_by(objects.c.account, objects.c.region, objects.c.day)
-        )
-        with self._database.read() as connection:
-            return {
-                Partition(where.log_type, row.account, row.region, row.day): Certificate(
-                    listed=row.listed,
-                    loaded=row.loaded,
-                    refused=row.refused,
-                    empty=row.empty,
-                    gone=row.gone,
-                    pending=row.listed - row.loaded - row.refused - row.empty - row.gone,
-                    bytes_listed=int(row.bytes_listed),
-                    bytes_settled=int(row.bytes_settled),
-                    rows=int(row.rows),
-                    quarantined=int(row.quarantined),
-                    pending_since=row.pending_since,
-                )
-                for row in connection.execute(query)
-            }
+            rows = connection.execute(with_states(*STATUS_COLUMNS).where(*conditions))
+            return sorted(map(status_of, rows), key=_by_day)
 
 
-def _count(condition: Any, label: str) -> Any:
-    return func.sum(case((condition, 1), else_=0)).label(label)
+def _by_day(status: PartitionStatus) -> tuple[date, str]:
+    return status.partition.day, status.partition.key
 
 
 def _same(partition: Partition) -> Any:

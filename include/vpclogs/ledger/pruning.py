@@ -21,6 +21,7 @@ from vpclogs.ledger.tables import (
     manifest_objects,
     manifests,
     objects,
+    partition_counts,
     partition_statistics,
     partitions,
     staged_batches,
@@ -101,7 +102,7 @@ class PruningStore:
             objects,
             (objects.c.log_type == log_type) & (objects.c.day < before) & ~listed.exists() & ~claimed.exists(),
         )
-        for table in (partitions, certificates, partition_statistics):
+        for table in (partitions, certificates, partition_statistics, partition_counts):
             with self._database.write() as connection:
                 connection.execute(delete(table).where(table.c.log_type == log_type, table.c.day < before))
         return gone

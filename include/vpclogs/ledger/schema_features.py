@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row, func, insert, select, update
 
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.tables import manifests, staged_batches, traits
+from vpclogs.ledger.monitor_tables import traits
+from vpclogs.ledger.tables import manifests, staged_batches
 from vpclogs.profile.counter import OTHERS
 
 __all__ = ["SchemaFeature", "FeatureStore"]

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
 
-from vpclogs.ledger.objects import NOT_COUNTED, SETTLED, within
+from vpclogs.ledger.counting import recount_partitions
+from vpclogs.ledger.objects import within
+from vpclogs.ledger.states import NOT_COUNTED, SETTLED
 from vpclogs.ledger.tables import certificates, intents, objects, partitions
 from vpclogs.manifests import Mode
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
@@ -50,6 +52,8 @@ def settle_within(connection: Connection, intent: Intent, now: datetime) -> None
     if intent.plan.mode is Mode.RELOAD or intent.plan.others:
         for key in (*intent.plan.partitions, *intent.plan.others):
             _withdraw_certificate(connection, Partition.parse(key, intent.log_type))
+    keys = (*intent.plan.partitions, *intent.plan.others)
+    recount_partitions(connection, (Partition.parse(key, intent.log_type) for key in keys))
 
 
 def abandon_within(connection: Connection, intent: Intent) -> None:

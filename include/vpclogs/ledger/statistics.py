@@ -15,7 +15,15 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from vpclogs.intents import Plan
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.tables import intents, partition_statistics, staged_batches
+from vpclogs.ledger.objects import within
+from vpclogs.ledger.tables import (
+    intents,
+    manifest_objects,
+    manifests,
+    objects,
+    partition_statistics,
+    staged_batches,
+)
 from vpclogs.manifests import Mode
 from vpclogs.partitions import LogType, Partition
 from vpclogs.profile.partition_statistics import PartitionStatistics
@@ -35,6 +43,25 @@ class StatisticsStore:
         with self._database.read() as connection:
             found = connection.scalar(select(partition_statistics.c.statistics).where(_same(partition)))
         return None if found is None else PartitionStatistics.from_json(found)
+
+    def so_far(self, partition: Partition) -> PartitionStatistics:
+        """Return the sums of a partition with the publishes that `add_up` has not added yet, as far as they are known.
+
+        Publishes whose staged batches were deleted before they were added up are missing.
+        """
+        total = self.of(partition) or PartitionStatistics()
+        with self._database.read() as connection:
+            done = connection.scalar(select(partition_statistics.c.through).where(_same(partition))) or 0
+            places = connection.execute(_batches_after(partition, done)).all()
+            if any(place.mode == Mode.RELOAD for place in places):
+                total = PartitionStatistics()
+                places = places[max(n for n, place in enumerate(places) if place.mode == Mode.RELOAD) :]
+            for manifest, batch in dict.fromkeys((place.manifest, place.batch) for place in places):
+                same = (staged_batches.c.manifest == manifest) & (staged_batches.c.batch == batch)
+                result = connection.scalar(select(staged_batches.c.result).where(same))
+                if result and partition.key in result["statistics"]:
+                    total.update(PartitionStatistics.from_json(result["statistics"][partition.key]))
+        return total
 
     def add_up(self, *, now: datetime) -> int:
         """Add the publishes since the last call and return their number.
@@ -62,6 +89,22 @@ class StatisticsStore:
             for key in plan.partitions:
                 place = Partition.parse(key, LogType(row.log_type))
                 _add_to(connection, place, parts.get(key, []), seq, anew=plan.mode is Mode.RELOAD, now=now)
+
+
+def _batches_after(partition: Partition, seq: int) -> Any:
+    """Return a query of the batches that brought a partition's objects in later publishes, in their order."""
+    return (
+        select(intents.c.seq, manifests.c.mode, manifest_objects.c.manifest, manifest_objects.c.batch)
+        .join(objects, objects.c.intent == intents.c.seq)
+        .join(manifests, manifests.c.id == intents.c.manifest)
+        .join(
+            manifest_objects,
+            (manifest_objects.c.object == objects.c.id) & (manifest_objects.c.manifest == intents.c.manifest),
+        )
+        .where(within(partition), intents.c.seq > seq, ~intents.c.open)
+        .distinct()
+        .order_by(intents.c.seq, manifest_objects.c.batch)
+    )
 
 
 def _statistics(connection: Connection, manifest: int) -> dict[str, list[dict[str, Any]]]:

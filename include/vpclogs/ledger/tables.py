@@ -21,12 +21,12 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
-__all__ = ["UtcDateTime", "alerts", "certificates", "cuts", "deliveries", "findings", "intents"]
-__all__ += ["listed_days", "unlisted_days"]
-__all__ += ["manifest_objects", "manifests", "metadata", "objects", "partition_statistics", "partitions", "scopes"]
-__all__ += ["staged_batches", "traits"]
+__all__ = ["BIG_ID", "UtcDateTime", "certificates", "cuts", "findings", "intents", "listed_days", "manifest_objects"]
+__all__ += ["manifests", "metadata", "objects", "partition_counts", "partition_statistics", "partitions", "scopes"]
+__all__ += ["staged_batches", "unlisted_days"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -49,16 +49,18 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 # SQLite generates ids only for the type INTEGER.
-_BIG_ID = BigInteger().with_variant(Integer, "sqlite")
+BIG_ID = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
 )
 
+_WAITING = text("state = 'listed'")
+
 objects = Table(
     "objects",
     metadata,
-    Column("id", _BIG_ID, primary_key=True),
+    Column("id", BIG_ID, primary_key=True),
     Column("identity", String(24), nullable=False, unique=True),
     Column("source", String(100), nullable=False),
     Column("log_type", String(20), nullable=False),
@@ -89,6 +91,8 @@ objects = Table(
     Column("settled_at", UtcDateTime),
     Index(None, "log_type", "account", "day", "region"),
     Index(None, "log_type", "day", "state"),
+    # the few objects that wait: all others are never visited to find them
+    Index("ix_objects_waiting", "log_type", "day", sqlite_where=_WAITING, postgresql_where=_WAITING),
 )
 
 scopes = Table(
@@ -103,7 +107,7 @@ scopes = Table(
 manifests = Table(
     "manifests",
     metadata,
-    Column("id", _BIG_ID, primary_key=True),
+    Column("id", BIG_ID, primary_key=True),
     Column("hash", String(64), nullable=False),
     Column("log_type", String(20), nullable=False),
     Column("run_key", String(500), nullable=False, index=True),
@@ -112,6 +116,8 @@ manifests = Table(
     Column("objects", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("batches", Integer, nullable=False),
+    Column("list_requests", Integer),  # made by the plan; null in manifests of versions that did not count them
+    Column("read_requests", Integer),  # that reading its objects takes, a part of 8 MiB each
     Column("listing_failures", JSON, nullable=False),
     Column("targets", JSON),  # keys of the partitions that a reload swaps in
     # all objects delivered before this time were listed, except the failures; null after a partial listing
@@ -164,7 +170,7 @@ staged_batches = Table(
 intents = Table(
     "intents",
     metadata,
-    Column("seq", _BIG_ID, primary_key=True),
+    Column("seq", BIG_ID, primary_key=True),
     Column("id", String(32), nullable=False, unique=True),
     Column("manifest", ForeignKey("manifests.id"), nullable=False),
     Column("log_type", String(20), nullable=False),
@@ -195,6 +201,30 @@ partitions = Table(
     Column("detail", Text, nullable=False),
     Column("run_key", String(500), nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+)
+
+# The counts of each partition. `vpclogs.ledger.counting` keeps them in step with `objects`, `partitions` and
+# `certificates`. The order of the key serves the overview, which reads days.
+partition_counts = Table(
+    "partition_counts",
+    metadata,
+    Column("log_type", String(20), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("account", String(12), primary_key=True),
+    Column("region", String(40), primary_key=True),
+    Column("state", String(20), nullable=False),  # published | failed | pending
+    Column("complete", Boolean, nullable=False),  # a certificate confirms it
+    Column("listed", Integer, nullable=False),  # objects; listed = loaded + refused + empty + gone + pending
+    Column("loaded", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("empty", Integer, nullable=False),
+    Column("gone", Integer, nullable=False),
+    Column("bytes_listed", BigInteger, nullable=False),
+    Column("bytes_settled", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("quarantined", BigInteger, nullable=False),
+    Column("pending_since", UtcDateTime),  # the oldest LastModified of a pending object
+    Column("waited_seconds", BigInteger, nullable=False),  # from LastModified to the table, summed over loaded objects
 )
 
 # Statistics of all records of a partition, summed over its publishes; outlives `staged_batches`.
@@ -237,7 +267,7 @@ certificates = Table(
 findings = Table(
     "findings",
     metadata,
-    Column("id", _BIG_ID, primary_key=True),
+    Column("id", BIG_ID, primary_key=True),
     Column("manifest", ForeignKey("manifests.id")),
     Column("log_type", String(20), nullable=False),
     Column("account", String(12), nullable=False),
@@ -247,59 +277,7 @@ findings = Table(
     Column("severity", String(10), nullable=False),
     Column("message", Text, nullable=False),
     Column("example", Text),
+    Column("action", Text),  # the advice of the check; null in findings of versions that did not keep it
     Column("created_at", UtcDateTime, nullable=False),
     Index(None, "log_type", "account", "region", "day"),
-)
-
-# Object counts by the hour in the object's name: the monitors' record of normal delivery.
-deliveries = Table(
-    "deliveries",
-    metadata,
-    Column("log_type", String(20), primary_key=True),
-    Column("day", Date, primary_key=True),  # the day in the path
-    Column("hour", UtcDateTime, primary_key=True),  # start of the hour
-    Column("source", String(100), primary_key=True),
-    Column("account", String(12), primary_key=True),
-    Column("region", String(40), primary_key=True),
-    Column("scope", String(100), primary_key=True),
-    Column("objects", Integer, nullable=False),
-    Column("settled", Integer, nullable=False),
-    Column("refused_objects", Integer, nullable=False),
-    Column("other_logs", Integer, nullable=False),  # sound objects of another kind of log
-    Column("rows", BigInteger, nullable=False),
-    Column("refused", BigInteger, nullable=False),
-)
-
-# Features of each source's records seen so far; drift is a feature that is new or missing.
-traits = Table(
-    "traits",
-    metadata,
-    Column("log_type", String(20), primary_key=True),
-    Column("source", String(100), primary_key=True),
-    Column("account", String(12), primary_key=True),
-    Column("region", String(40), primary_key=True),
-    Column("kind", String(20), primary_key=True),  # see monitors.drift.Kind
-    Column("name", String(200), primary_key=True),
-    Column("first_day", Date, nullable=False),
-    Column("last_day", Date, nullable=False),
-    Column("days", Integer, nullable=False),  # number of days it was seen
-    Column("example", Text),
-    Column("noticed_at", UtcDateTime, nullable=False),
-    Column("updated_at", UtcDateTime, nullable=False),
-)
-
-alerts = Table(
-    "alerts",
-    metadata,
-    Column("id", _BIG_ID, primary_key=True),
-    Column("key", String(500), nullable=False, index=True),  # monitor/source/account/region/scope, as far as it goes
-    Column("monitor", String(60), nullable=False),
-    Column("severity", String(10), nullable=False),
-    Column("message", Text, nullable=False),
-    Column("example", Text),
-    Column("first_seen", UtcDateTime, nullable=False),
-    Column("last_seen", UtcDateTime, nullable=False),
-    Column("resolved_at", UtcDateTime, index=True),
-    Column("told_at", UtcDateTime),  # by any notifier, most recently
-    Column("told", JSON, nullable=False),  # by notifier: {"open": time or null, "end": time or null, "failed": reason}
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Report", "keep", "look", "run"]
 
 _LOG = logger(__name__)
+_ACTIONS = {monitor.name: monitor.action for monitor in MONITORS}
 
 
 @dataclass
@@ -71,6 +72,7 @@ def keep(pipeline: Pipeline, report: Report, *, now: datetime) -> None:
     settings = pipeline.settings.monitors
     found = [one for one in report.findings if not any(fnmatchcase(one.key, pattern) for pattern in settings.ignore)]
     quiet = timedelta(hours=settings.quiet_hours)
+    found = [replace(one, action=_ACTIONS.get(one.monitor)) for one in found]
     pipeline.ledger.alerts.keep(found, judged=report.judged, now=now, quiet=quiet)
 
 

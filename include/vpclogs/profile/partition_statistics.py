@@ -8,6 +8,7 @@ from typing import Any, Self
 import msgspec
 
 from vpclogs.profile.counter import NameCounter
+from vpclogs.profile.refused_samples import RefusedSamples
 from vpclogs.profile.samples import Sample
 
 __all__ = ["PartitionStatistics"]
@@ -24,6 +25,7 @@ class PartitionStatistics(msgspec.Struct):
     * ``accounts``: only those that differ from the path's
     * ``versions``, ``unknown_fields``: objects
     * ``unknown_values``: as ``column=value``
+    * ``refused_samples``: a few refused records of each reason, with the start of their text
     """
 
     rows: int = 0
@@ -40,6 +42,7 @@ class PartitionStatistics(msgspec.Struct):
     unknown_fields: NameCounter = msgspec.field(default_factory=NameCounter)
     unknown_values: NameCounter = msgspec.field(default_factory=NameCounter)
     sample: Sample = msgspec.field(default_factory=Sample)
+    refused_samples: RefusedSamples = msgspec.field(default_factory=RefusedSamples)
 
     def update(self, other: PartitionStatistics) -> None:
         """Add the statistics of another batch."""

@@ -38,6 +38,7 @@ class Statistics:
         """
         for record in parsed.refused:
             self._seen.reasons.add(record.reason, 1, listed[record.object].key)
+            self._seen.refused_samples.add(record, listed[record.object])
         self._seen.refused += len(parsed.refused)
         if len(parsed.rows):
             self._observe_order(parsed)

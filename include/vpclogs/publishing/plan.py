@@ -8,7 +8,7 @@ from typing import Any
 
 from vpclogs.intents import Brought, Plan, Removal
 from vpclogs.ledger import Ledger
-from vpclogs.ledger.objects import SETTLED
+from vpclogs.ledger.states import SETTLED
 from vpclogs.manifests import Manifest, Mode
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION, Partition

@@ -17,10 +17,12 @@ import msgspec
 from sqlalchemy import Connection, Row, insert, select, update
 
 from vpclogs.intents import Intent, Plan
+from vpclogs.ledger.counting import recount_partitions
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.intents import open_within
-from vpclogs.ledger.objects import SETTLED, UNKNOWN_ETAG
+from vpclogs.ledger.objects import UNKNOWN_ETAG
 from vpclogs.ledger.settling import abandon_within, settle_within
+from vpclogs.ledger.states import SETTLED
 from vpclogs.ledger.tables import intents, manifests, objects, partitions
 from vpclogs.manifests import Mode
 from vpclogs.objects import LogObject
@@ -129,6 +131,7 @@ class Restoration:
             for partition in changes.partitions | _without_state(connection, wanted.values()):
                 self._set_state(partition, "published", "", connection)
                 changes.partitions.add(partition)
+            recount_partitions(connection, changes.partitions)
         return changes
 
     def record_publishes(self, publishes: Sequence[FoundPublish], suspects: Mapping[Partition, str]) -> bool:
@@ -141,6 +144,7 @@ class Restoration:
                 connection.execute(insert(intents), [_settled(one, manifest, self._now) for one in publishes])
             for partition, why in suspects.items():
                 self._set_state(partition, "failed", why, connection)
+            recount_partitions(connection, suspects)
         return True
 
     @contextmanager

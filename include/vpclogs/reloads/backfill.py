@@ -13,7 +13,7 @@ from vpclogs.objects import LogObject
 from vpclogs.partitions import LogType, Partition
 from vpclogs.planning.batches import plan_batches
 from vpclogs.planning.survey import Survey, started
-from vpclogs.s3.prefetch import PART_BYTES
+from vpclogs.s3.prefetch import read_requests
 
 if TYPE_CHECKING:
     from vpclogs.config.settings import Limits
@@ -139,6 +139,4 @@ def _plan(pipeline: Pipeline, log_type: LogType, found: Survey, *, everything: b
         )
         for _, group in groupby(wanted, key=lambda item: item.partition)
     )
-    # Rounded up: each part of an object is a request.
-    reads = sum(-(-item.size // PART_BYTES) for item in wanted if item.problem is None)
-    return BackfillPlan(tuple(work), done, batches, found.requests, reads, found.failures)
+    return BackfillPlan(tuple(work), done, batches, found.requests, read_requests(wanted), found.failures)

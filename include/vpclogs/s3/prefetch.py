@@ -6,7 +6,7 @@ import json
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from vpclogs.s3.reading import ObjectReader
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["PART_BYTES", "NamedRegion", "fetch", "learn_region", "read_head"]
+__all__ = ["NamedRegion", "fetch", "learn_region", "read_head", "read_requests"]
 
 PART_BYTES = 8 << 20
 """How much of an object one request asks for."""
@@ -137,6 +137,11 @@ def _parts(objects: Sequence[LogObject], part_bytes: int) -> Iterator[_Part]:
     for ordinal, item in enumerate(objects):
         for start in range(0, item.size, part_bytes):
             yield _Part(ordinal, start, min(start + part_bytes, item.size))
+
+
+def read_requests(objects: Iterable[LogObject]) -> int:
+    """Return the number of GET requests that reading the objects takes, one for each part."""
+    return sum(-(-item.size // PART_BYTES) for item in objects if item.problem is None)
 
 
 def read_head(

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from vpclogs.partitions import LogType
 
-__all__ = ["may_read", "may_reload", "partition_dag", "readable", "same_origin"]
+__all__ = ["may_acknowledge", "may_read", "may_reload", "partition_dag", "readable", "same_origin"]
 
 
 def partition_dag(log_type: LogType) -> str:
@@ -40,6 +40,11 @@ def may_reload(request: Request, user: GetUserDep, log_type: LogType) -> None:
     """Raise 403 unless the user may see the log and start runs of its partition DAG."""
     may_read(request, user, log_type)
     requires_access_dag("POST", DagAccessEntity.RUN, partition_dag(log_type))(request, user)
+
+
+def may_acknowledge(request: Request, user: GetUserDep) -> None:
+    """Raise 403 unless the user may start the monitors, whose alerts these are."""
+    requires_access_dag("POST", DagAccessEntity.RUN, "vpclogs_monitors")(request, user)
 
 
 def same_origin(request: Request) -> None:

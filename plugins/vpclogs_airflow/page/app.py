@@ -16,8 +16,8 @@ from starlette.exceptions import HTTPException
 
 from vpclogs.errors import InvalidPartition
 from vpclogs.partitions import LogType, Partition
-from vpclogs_airflow.page import views
-from vpclogs_airflow.page.access import may_read, may_reload, readable, same_origin
+from vpclogs_airflow.page import PREFIX, views
+from vpclogs_airflow.page.access import may_acknowledge, may_read, may_reload, readable, same_origin
 from vpclogs_airflow.page.reloading import FollowedRun, followed_run, start_reload
 from vpclogs_airflow.page.rendering import address, render
 
@@ -61,6 +61,7 @@ def make_app() -> FastAPI:
         response_class=HTMLResponse,
         dependencies=[Depends(requires_access_dag("GET"))],
     )(_of_batch)
+    app.post("/alerts/{alert}", dependencies=[Depends(may_acknowledge), Depends(same_origin)])(_acknowledge)
     partition = "/{log_type}/{account}/{region}/{day}"
     app.get(partition, response_class=HTMLResponse, dependencies=[Depends(may_read)])(_partition)
     app.get(partition + "/reload", response_class=HTMLResponse, dependencies=[Depends(may_reload)])(_confirm_reload)
@@ -75,6 +76,12 @@ def _overview(request: Request, user: GetUserDep, chosen: Annotated[views.Filter
     if chosen.log is not None and chosen.log not in logs:
         raise HTTPException(403)
     return render(request, "overview.html", views.overview(chosen, logs))
+
+
+async def _acknowledge(request: Request, alert: int, user: GetUserDep) -> RedirectResponse:
+    form = await request.form()
+    views.acknowledge(alert, by=user.get_name(), note=str(form.get("note", "")))
+    return RedirectResponse(request.scope.get("root_path", PREFIX) + "/#alerts", status_code=303)
 
 
 def _of_dag(request: Request, dag_id: str, chosen: Annotated[views.Filters, Query()]) -> HTMLResponse:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from vpclogs.ledger import Ledger
-from vpclogs.ledger.conditions import Condition, Row, cells, grid
+from vpclogs.ledger.conditions import Condition
 from vpclogs.ledger.history import Run
+from vpclogs.ledger.partitions import Selection
 from vpclogs.partitions import LogType, Partition
+from vpclogs.reasons import REASONS
+from vpclogs_airflow.page.sums import RecentSums
 
-__all__ = ["Filters", "batch", "log_type_of", "overview", "partition", "run"]
+if TYPE_CHECKING:
+    from vpclogs.ledger.alerts import Alert
+    from vpclogs.profile.partition_statistics import PartitionStatistics
+    from vpclogs.profile.refused_samples import RefusedSample
+
+__all__ = ["Filters", "acknowledge", "batch", "log_type_of", "overview", "partition", "run"]
+
+_LOG = logging.getLogger(__name__)
 
 _ROWS_PER_PAGE = 50
 _OBJECTS_PER_PAGE = 100
+_SUMS = RecentSums(timedelta(seconds=5), most=32)
 
 
 class Filters(BaseModel):
@@ -29,6 +42,7 @@ class Filters(BaseModel):
     log: LogType | None = None
     account: str = Field("", max_length=12)
     region: str = Field("", max_length=40)
+    text: str = Field("", max_length=100)
     state: Condition | None = None
     days: int = Field(14, ge=1, le=60)
     until: date | None = None
@@ -48,39 +62,31 @@ def overview(chosen: Filters, logs: Sequence[LogType]) -> dict[str, Any]:
     log_type = chosen.log or logs[0]
     until = chosen.until or now.date()
     since = until - timedelta(days=chosen.days - 1)
-    statuses = ledger.partitions.status(
-        log_type, since=since, until=until, account=chosen.account or None, region=chosen.region or None
+    selection = Selection(
+        log_type, since, until, chosen.account or None, chosen.region or None, text=chosen.text.strip() or None
     )
-    certified = ledger.certificates.complete(log_type, since=since, until=until)
-    found = cells(statuses, certified=certified, now=now)
-    counts = Counter(cell.condition for cell in found)
-    rows = grid(found)
-    if chosen.state is not None:
-        rows = [row for row in rows if any(cell.condition is chosen.state for cell in row.cells.values())]
-    rows.sort(key=lambda row: (list(Condition).index(row.worst), row.account, row.region))
+    sums = _SUMS.of(ledger, selection, chosen.state, now)
     first = (chosen.page - 1) * _ROWS_PER_PAGE
+    lines = sums.lines[first : first + _ROWS_PER_PAGE]
+    total = sums.total
     return {
         "chosen": chosen,
         "log_type": log_type,
         "logs": logs,
         "days": [since + timedelta(days=number) for number in range(chosen.days)],
-        "rows": rows[first : first + _ROWS_PER_PAGE],
-        "count": len(rows),
-        "pages": -(-len(rows) // _ROWS_PER_PAGE),
-        "conditions": [(condition, counts[condition]) for condition in Condition],
-        "totals": _totals(rows),
-        "records": sum(row.rows for row in rows),
-        "quarantined": sum(cell.status.certificate.quarantined for row in rows for cell in row.cells.values()),
-        "alerts": ledger.alerts.all(),
+        "lines": lines,
+        "cells": ledger.overview.cells_by_line(selection, lines, now=now) if lines else {},
+        "count": len(sums.lines),
+        "pages": -(-len(sums.lines) // _ROWS_PER_PAGE),
+        "conditions": [(condition, total.conditions[condition]) for condition in Condition],
+        "totals": sums.days,
+        "total": total,
+        "requests": ledger.overview.requests(log_type, since=now - timedelta(days=30)),
+        "unread": ledger.watching.unread(log_type),
+        "unlisted": ledger.watching.unlisted(log_type),
+        "alerts": _visible(ledger, logs),
         "now": now,
     }
-
-
-def _totals(rows: Sequence[Row]) -> Counter[date]:
-    totals = Counter[date]()
-    for row in rows:
-        totals.update({day: cell.status.certificate.rows for day, cell in row.cells.items()})
-    return totals
 
 
 def partition(chosen: Partition, *, after: int = 0) -> dict[str, Any]:
@@ -91,21 +97,54 @@ def partition(chosen: Partition, *, after: int = 0) -> dict[str, Any]:
     """
     now = datetime.now(UTC)
     ledger = _ledger()
-    statuses = ledger.partitions.status(chosen.log_type, only=[chosen])
-    if not statuses:
+    found = ledger.overview.cells_of(chosen.log_type, [chosen], now=now)
+    if not found:
         raise HTTPException(404)
-    certified = ledger.certificates.complete(chosen.log_type, since=chosen.day, until=chosen.day)
-    (cell,) = cells(statuses, certified=certified, now=now)
     listed = ledger.history.objects(chosen, after=after, limit=_OBJECTS_PER_PAGE)
     return {
         "partition": chosen,
-        "cell": cell,
+        "cell": found[0],
+        "hours": ledger.history.hours(chosen),
+        "reasons": _reasons(ledger.statistics.so_far(chosen)),
+        "refused_objects": ledger.history.refused_objects(chosen),
+        "meanings": REASONS,
         "findings": _newest_of_each(ledger.partitions.findings(chosen, limit=200)),
         "objects": listed,
         "next": listed[-1].id if len(listed) == _OBJECTS_PER_PAGE else None,
         "runs": [(one, *_airflow_run(one)) for one in ledger.history.runs(chosen)],
         "now": now,
     }
+
+
+def _reasons(statistics: PartitionStatistics) -> list[tuple[str, int, list[RefusedSample]]]:
+    """Return the reasons of refused records with their numbers and samples, the most frequent first."""
+    counts = sorted(statistics.reasons.names.items(), key=lambda one: -one[1].count)
+    return [(name, entry.count, statistics.refused_samples.reasons.get(name, [])) for name, entry in counts]
+
+
+def acknowledge(alert: int, *, by: str, note: str) -> None:
+    """Record that a user has seen an alert.
+
+    Raises:
+        HTTPException: there is no such open alert, or the page may not write to the ledger.
+    """
+    try:
+        known = _ledger().alerts.acknowledge(alert, by=by, note=note, now=datetime.now(UTC))
+    except DBAPIError as error:
+        _LOG.warning("alert %d cannot be acknowledged: %s", alert, error.orig)
+        hint = f"The page's login may only read the ledger. Run `vpclogs alerts ack {alert} --note TEXT` instead."
+        raise HTTPException(409, hint) from None
+    if not known:
+        raise HTTPException(404)
+
+
+def _visible(ledger: Ledger, logs: Sequence[LogType]) -> list[Alert]:
+    """Return the open alerts about sources of the logs that the user may see; all of them if those are all logs."""
+    found = ledger.alerts.all()
+    if len(logs) == len(LogType):
+        return found
+    names = {*logs, *ledger.deliveries.sources(logs)}
+    return [one for one in found if names.intersection(one.key.split("/")[1:2])]
 
 
 def _newest_of_each(found: Sequence[Any]) -> list[tuple[Any, int]]:
@@ -125,11 +164,7 @@ def run(dag_id: str, run_id: str) -> dict[str, Any]:
     planned = ledger.history.partitions_of(found)
     if not planned:
         return names | {"rows": [], "counts": []}
-    days = [one.day for one in planned]
-    wanted = set(planned)
-    statuses = ledger.partitions.status(found.log_type, only=planned, since=min(days), until=max(days))
-    certified = ledger.certificates.complete(found.log_type, since=min(days), until=max(days))
-    rows = cells([one for one in statuses if one.partition in wanted], certified=certified, now=names["now"])
+    rows = ledger.overview.cells_of(found.log_type, planned, now=names["now"])
     counts = Counter(cell.condition for cell in rows)
     rows.sort(key=lambda cell: list(Condition).index(cell.condition))
     return names | {"rows": rows[:500], "counts": [(one, counts[one]) for one in Condition if counts[one]]}

@@ -22,7 +22,8 @@ function openInAirflow(event) {
 // Replaces the content in place, unless the reader is typing or has opened a list.
 async function refresh() {
   const main = document.getElementById("content");
-  const busy = main.contains(document.activeElement) && document.activeElement.matches("input, select, button");
+  const reading = main.querySelector("details[open]");
+  const busy = reading || main.contains(document.activeElement) && document.activeElement.matches("input, select, button");
   if (!document.hidden && !busy) {
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });

@@ -22,9 +22,15 @@ def test_finding_of_a_monitor_stays_an_alert(deployment: Deployment, s3, bucket)
     assert second.startswith(f"  {what}")
 
     alerts = deployment.vpclogs("alerts")
-    assert f"warning  {key} (since {today}" in alerts.stdout
+    assert f"warning  #1 {key} (since {today}" in alerts.stdout
     assert ", not notified yet)\n" in alerts.stdout
     assert alerts.stderr == "1 alert is open; docs/quality.md says what to do about each\n"
+
+    acknowledged = deployment.vpclogs("alerts", "ack", "1", "--note", "a new field, upgrade planned")
+    assert acknowledged.stderr == "alert 1 is acknowledged: it stays open, and notifiers do not repeat it\n"
+    assert ": a new field, upgrade planned\n" in deployment.vpclogs("alerts").stdout
+    assert deployment.vpclogs("alerts", "ack", "7").returncode == 1
+    assert "ack needs the number of an alert" in deployment.vpclogs("alerts", "ack").stderr
 
     assert "unknown field  quantum" in deployment.vpclogs("drift").stdout
 

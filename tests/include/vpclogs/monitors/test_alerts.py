@@ -75,6 +75,20 @@ def test_what_is_open_for_long_is_told_again(alerts):
     assert tell(alerts, now=NOON + 25 * HOUR) == []
 
 
+def test_an_acknowledged_alert_is_not_told_again_but_its_end_is(alerts):
+    keep(alerts, ["silence/dns/a"])
+    tell(alerts)
+    (alert,) = alerts.all()
+    assert alerts.acknowledge(alert.id, by="someone", note="known", now=NOON)
+    keep(alerts, ["silence/dns/a"], now=NOON + 24 * HOUR)
+
+    assert tell(alerts, now=NOON + 24 * HOUR) == []
+
+    keep(alerts, [], now=NOON + 48 * HOUR)
+    assert len(tell(alerts, now=NOON + 48 * HOUR)) == 1
+    assert not alerts.acknowledge(alert.id, by="someone", note="late", now=NOON + 49 * HOUR)
+
+
 def test_resolution_is_announced_once_and_not_early(alerts):
     keep(alerts, ["silence/dns/a"])
     tell(alerts)

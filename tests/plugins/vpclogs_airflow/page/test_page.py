@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pipelines import dns_key, event, flow_key, make_pipeline, put_lines, run_hour
+from tests.pipelines import dns_key, event, flow_key, make_pipeline, put_lines, reload, run_hour
+from vpclogs.findings import MonitorFinding, Severity
 from vpclogs.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ def routes() -> list[tuple[str, str]]:
         "task_id": "stage",
         "map_index": "0",
         "name": "page.css",
+        "alert": "1",
     }
     return [
         (method, "/vpclogs" + route.path.format(**values)) for route in make_app().routes for method in route.methods
@@ -305,3 +308,92 @@ def test_flow_partitions_have_pages_of_their_own(airflow, pipeline, bucket, s3):
     text = text_of(browser(airflow, "viewer").get(f"/vpclogs/vpc_flow/{KEY}"))
 
     assert "1 = 1 rows + 0 quarantined" in text
+
+
+def test_quarantine_shows_reasons_with_samples_and_advice(airflow, pipeline, bucket, s3):
+    put_lines(s3, bucket, dns_key("2105"), [event(), b'{"query_name": "<script>alert(1)</script>', event(srcport="x")])
+    s3.put_object(Bucket=bucket, Key=dns_key("2110"), Body=b"PK\x03\x04 an archive")
+    run_hour(pipeline, "more")
+
+    answer = browser(airflow, "viewer").get(PARTITION)
+
+    text = text_of(answer)
+    assert "not_json : 1 records." in text
+    assert "bad_port : 1 records." in text
+    assert "not_gzip : 1 objects refused whole" in text
+    assert f"{dns_key('2105')} line 3, srcport" in text
+    assert "&lt;script&gt;alert(1)" in answer.text
+
+
+def test_a_reload_starts_the_reasons_anew(airflow, pipeline, bucket, s3):
+    put_lines(s3, bucket, dns_key("2105"), [event(), b"{"])
+    run_hour(pipeline, "more")
+    pipeline.ledger.statistics.add_up(now=pipeline.clock())
+    client = browser(airflow, "viewer")
+    assert "not_json : 1 records." in text_of(client.get(PARTITION))
+
+    put_lines(s3, bucket, dns_key("2105"), [event()])
+    reload(pipeline, KEY.replace("/", "|"), "again")
+
+    assert "not_json" not in text_of(client.get(PARTITION))
+
+
+def test_partition_shows_its_hours(airflow, pipeline, bucket, s3):
+    put_lines(s3, bucket, dns_key("0315"), [event(), event()])
+    pipeline.plan("vpc_dns", run_key="planned")
+
+    text = text_of(browser(airflow, "viewer").get(PARTITION))
+
+    assert "10-07 03:00 1 1 0 10-07 21:00 1 40" in text
+
+
+def test_overview_shows_days_and_what_was_not_loaded(airflow, pipeline, bucket, s3):
+    put_lines(s3, bucket, dns_key("2120"), [event()])
+    pipeline.plan("vpc_dns", run_key="planned")
+    (status,) = pipeline.ledger.partitions.status("vpc_dns")
+    waiting = status.certificate.bytes_listed - status.certificate.bytes_settled
+
+    text = text_of(browser(airflow, "viewer").get(f"/vpclogs/?{AROUND}"))
+
+    assert f"1 objects, {waiting} bytes" in text
+    assert re.search(r"S3 requests of the last 30 days: \d+ to list, \d+ to read", text)
+
+
+def raise_alert(pipeline: Pipeline) -> int:
+    finding = MonitorFinding("silence/dns/123456789012", "silence", Severity.ERROR, f"silent {HOSTILE}", action="Look")
+    pipeline.ledger.alerts.keep([finding], judged=["silence"], now=pipeline.clock(), quiet=timedelta(hours=1))
+    return pipeline.ledger.alerts.all()[0].id
+
+
+def test_alert_is_acknowledged_with_a_note(airflow, pipeline):
+    alert = raise_alert(pipeline)
+    client = browser(airflow, "op")
+    assert "What to do: Look" in text_of(client.get("/vpclogs/"))
+
+    answer = client.post(
+        f"/vpclogs/alerts/{alert}", data={"note": HOSTILE}, headers={"Origin": "http://localhost:8080"}
+    )
+
+    assert answer.status_code == 303, answer.text
+    page = client.get("/vpclogs/")
+    assert "Acknowledged by someone" in text_of(page)
+    assert "<img" not in page.text
+    (kept,) = pipeline.ledger.alerts.all()
+    assert (kept.acknowledged_by, kept.note, kept.open) == ("someone", HOSTILE, True)
+
+
+@pytest.mark.parametrize(
+    ("role", "origin", "number", "status"),
+    [
+        ("viewer", "http://localhost:8080", 0, 403),
+        ("op", "https://evil.example", 0, 403),
+        ("op", "http://localhost:8080", 99, 404),
+    ],
+)
+def test_alert_that_may_not_be_acknowledged(airflow, pipeline, role, origin, number, status):
+    alert = raise_alert(pipeline) + number
+
+    answer = browser(airflow, role).post(f"/vpclogs/alerts/{alert}", data={}, headers={"Origin": origin})
+
+    assert answer.status_code == status
+    assert pipeline.ledger.alerts.all()[0].acknowledged_at is None
