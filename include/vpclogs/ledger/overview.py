@@ -103,7 +103,7 @@ class OverviewQueries:
         columns = partition_counts.c
         worst = func.min(rank(now)).label("worst")
         query = (
-            with_states(columns.account, columns.region, worst, func.sum(columns.rows), func.sum(columns.quarantined))
+            _summed(chosen, columns.account, columns.region, worst, *map(func.sum, (columns.rows, columns.quarantined)))
             .where(*chosen.conditions())
             .group_by(columns.account, columns.region)
             .order_by(worst, columns.account, columns.region)
@@ -120,14 +120,22 @@ class OverviewQueries:
         self, chosen: Selection, lines: Sequence[Line], *, now: datetime
     ) -> dict[tuple[str, str], dict[date, Cell]]:
         """Return the partitions of some lines by account and region, and by day."""
-        accounts = sorted({line.account for line in lines})
+        places = {(line.account, line.region) for line in lines}
+        columns = partition_counts.c
+        # Values instead of ranges: each combination is one look into the primary key.
         query = with_states(*STATUS_COLUMNS, rank(now).label("rank")).where(
-            *chosen.conditions(), partition_counts.c.account.in_(accounts)
+            *chosen.conditions(),
+            columns.account.in_(sorted({account for account, _ in places})),
+            columns.region.in_(sorted({region for _, region in places})),
         )
+        if chosen.since and chosen.until:
+            count = (chosen.until - chosen.since).days + 1
+            query = query.where(columns.day.in_([chosen.since + timedelta(days=number) for number in range(count)]))
         found: defaultdict[tuple[str, str], dict[date, Cell]] = defaultdict(dict)
-        for cell in self._cells(query):
-            place = cell.status.partition
-            found[place.account, place.region][place.day] = cell
+        with self._database.read() as connection:
+            for row in connection.execute(query):
+                if (row.account, row.region) in places:
+                    found[row.account, row.region][row.day] = Cell(status_of(row), _CONDITIONS[row.rank])
         return found
 
     def days(self, chosen: Selection, *, now: datetime) -> dict[date, DayTotals]:
@@ -145,7 +153,7 @@ class OverviewQueries:
             columns.waited_seconds,
         ]
         query = (
-            with_states(columns.day, place, func.count(), *(func.sum(one) for one in sums))
+            _summed(chosen, columns.day, place, func.count(), *map(func.sum, sums))
             .where(*chosen.conditions())
             .group_by(columns.day, place)
         )
@@ -178,3 +186,8 @@ class OverviewQueries:
     def _cells(self, query: Any) -> list[Cell]:
         with self._database.read() as connection:
             return [Cell(status_of(row), _CONDITIONS[row.rank]) for row in connection.execute(query)]
+
+
+def _summed(chosen: Selection, *columns: Any) -> Any:
+    """Return a query of sums. Only a search for text needs the reasons of failures, a look-up for each partition."""
+    return with_states(*columns) if chosen.text else select(*columns).select_from(partition_counts)

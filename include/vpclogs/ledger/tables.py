@@ -225,6 +225,7 @@ partition_counts = Table(
     Column("quarantined", BigInteger, nullable=False),
     Column("pending_since", UtcDateTime),  # the oldest LastModified of a pending object
     Column("waited_seconds", BigInteger, nullable=False),  # from LastModified to the table, summed over loaded objects
+    sqlite_with_rowid=False,  # stored in the order of the key
 )
 
 # Statistics of all records of a partition, summed over its publishes; outlives `staged_batches`.

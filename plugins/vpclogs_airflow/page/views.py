@@ -33,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 
 _ROWS_PER_PAGE = 50
 _OBJECTS_PER_PAGE = 100
-_SUMS = RecentSums(timedelta(seconds=5), most=32)
+_SUMS = RecentSums(timedelta(seconds=15), most=32)
 
 
 class Filters(BaseModel):

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("pending_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("waited_seconds", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("log_type", "day", "account", "region"),
+        sqlite_with_rowid=False,
     )
     op.execute(count_all(op.get_bind().dialect.name))
 
