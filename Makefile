@@ -37,7 +37,7 @@ test-unit: setup ## the tests that start no server (under a minute)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m unit $(TESTS)
 
 test-all: setup var/readers/venv ## the tests, with the long ones
-	@$(BIN)/python -m pytest -m '' $(TESTS)
+	@$(BIN)/python -m pytest -m '' -n 2 --dist loadfile $(TESTS)
 
 lint: setup ## style, types and the layers of imports
 	@$(BIN)/ruff check .

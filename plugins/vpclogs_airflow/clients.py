@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from vpclogs.errors import ConfigError
+from vpclogs.s3.clients import CLIENT_CONFIG
 from vpclogs.s3.errors import diagnose
 
 if TYPE_CHECKING:
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
     from vpclogs.config.sources import Source
 
 __all__ = ["client_for"]
-
-CONFIG: Final = Config(
-    max_pool_connections=64,  # the largest number of threads that limits allow; connections open on demand
-    connect_timeout=10,
-    read_timeout=60,
-    tcp_keepalive=True,
-    retries={"mode": "standard", "total_max_attempts": 6},
-)
-"""The configuration of every client. A connection's own ``config_kwargs`` override it."""
 
 
 def client_for(source: Source) -> S3Client:
@@ -41,7 +32,8 @@ def client_for(source: Source) -> S3Client:
     settings = _connection_settings(source.connection) if source.connection else _own_settings(source)
     settings.region_name = source.region or settings.region_name
     settings.endpoint_url = source.endpoint_url or settings.endpoint_url
-    settings.botocore_config = CONFIG.merge(settings.botocore_config) if settings.botocore_config else CONFIG
+    own = settings.botocore_config  # a connection's `config_kwargs`, which override ours
+    settings.botocore_config = CLIENT_CONFIG.merge(own) if own else CLIENT_CONFIG
     hook = S3Hook(aws_conn_id=source.connection)
     # Set explicitly: the hook treats a missing connection as an empty one, and would read with whatever credentials
     # the worker happens to have.

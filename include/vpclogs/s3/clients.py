@@ -32,6 +32,7 @@ CLIENT_CONFIG = Config(
     # The library retries around this, so an outage costs the product of both.
     retries={"mode": "standard", "total_max_attempts": 3},
 )
+"""The configuration of every client, those of Airflow's connections included."""
 
 
 def client_for(source: Source) -> S3Client:
