@@ -15,6 +15,7 @@ from vpclogs.ledger.counting import recount_partitions
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.intents import open_within
 from vpclogs.ledger.objects import log_object
+from vpclogs.ledger.partition_rows import columns_of, partition_of, rows_of
 from vpclogs.ledger.partitions import Certificate
 from vpclogs.ledger.states import NOT_COUNTED
 from vpclogs.ledger.tables import certificates, findings, objects, partitions
@@ -72,7 +73,7 @@ class CertificateStore:
             found = {
                 place: Standing(row.version, row.state, row.run_key, place in busy)
                 for row in connection.execute(query)
-                for place in [_place(row)]
+                for place in [partition_of(row)]
             }
         # A first publish that is under way has no row in `partitions` yet.
         return {place: Standing(0, "pending", "", True) for place in busy if place.day in days} | found
@@ -86,24 +87,24 @@ class CertificateStore:
         )
         with self._database.read() as connection:
             for row in connection.execute(query):
-                found[_place(row)].append(log_object(row))
+                found[partition_of(row)].append(log_object(row))
         return {place: manifest_hash(listed, Mode.RELOAD) for place, listed in found.items()}
 
     def keep(self, made: Sequence[Certified], *, now: datetime) -> None:
         """Write certificates. The record of earlier announcements is kept."""
         with self._database.write() as connection:
             for one in made:
-                where = _same(certificates, one.partition)
+                where = rows_of(certificates, one.partition)
                 values = _values(one, now)
                 # Not "insert or replace": it would forget `announced`.
                 if not connection.execute(update(certificates).where(where).values(values)).rowcount:
-                    connection.execute(insert(certificates).values(_columns(one.partition) | values))
+                    connection.execute(insert(certificates).values(columns_of(one.partition) | values))
             recount_partitions(connection, (one.partition for one in made))
 
     def get(self, partition: Partition) -> Row[Any] | None:
         """Return the certificate of a partition, or None."""
         with self._database.read() as connection:
-            return connection.execute(select(certificates).where(_same(certificates, partition))).first()
+            return connection.execute(select(certificates).where(rows_of(certificates, partition))).first()
 
     def complete(self, log_type: LogType, *, since: date, until: date) -> set[Partition]:
         """Return the partitions on the days ``since`` to ``until`` that a certificate confirms as complete."""
@@ -114,7 +115,7 @@ class CertificateStore:
             certificates.c.complete,
         )
         with self._database.read() as connection:
-            return {_place(row) for row in connection.execute(query)}
+            return {partition_of(row) for row in connection.execute(query)}
 
     def unannounced(self, log_type: LogType, *, before: date) -> list[str]:
         """Return the keys of complete partitions before the day whose current certificate was never announced."""
@@ -126,13 +127,13 @@ class CertificateStore:
             certificates.c.announced.is_distinct_from(certificates.c.hash),
         )
         with self._database.read() as connection:
-            return sorted(_place(row).key for row in connection.execute(query))
+            return sorted(partition_of(row).key for row in connection.execute(query))
 
     def announced(self, log_type: LogType, keys: Sequence[str]) -> None:
         """Record that the current certificates of these partitions were announced."""
         with self._database.write() as connection:
             for key in keys:
-                where = _same(certificates, Partition.parse(key, log_type))
+                where = rows_of(certificates, Partition.parse(key, log_type))
                 connection.execute(update(certificates).where(where).values(announced=certificates.c.hash))
 
     def keep_findings(
@@ -141,12 +142,12 @@ class CertificateStore:
         """Replace the findings of ``checks`` in each of the partitions."""
         with self._database.write() as connection:
             for partition, listed in found.items():
-                mine = _same(findings, partition) & findings.c.check.in_(checks)
+                mine = rows_of(findings, partition) & findings.c.check.in_(checks)
                 connection.execute(delete(findings).where(mine))
                 for one in listed:
                     told = {"check": one.check, "severity": one.severity.value, "message": one.message}
                     values = told | {"example": one.example, "action": one.action, "created_at": now}
-                    connection.execute(insert(findings).values(_columns(partition) | values))
+                    connection.execute(insert(findings).values(columns_of(partition) | values))
 
 
 def _values(one: Certified, now: datetime) -> dict[str, Any]:
@@ -159,25 +160,3 @@ def _values(one: Certified, now: datetime) -> dict[str, Any]:
         "quarantined": one.quarantined,
         "certified_at": now,
     }
-
-
-def _columns(partition: Partition) -> dict[str, Any]:
-    return {
-        "log_type": partition.log_type.value,
-        "account": partition.account,
-        "region": partition.region,
-        "day": partition.day,
-    }
-
-
-def _place(row: Row[Any]) -> Partition:
-    return Partition(LogType(row.log_type), row.account, row.region, row.day)
-
-
-def _same(table: Any, partition: Partition) -> Any:
-    return (
-        (table.c.log_type == partition.log_type)
-        & (table.c.account == partition.account)
-        & (table.c.region == partition.region)
-        & (table.c.day == partition.day)
-    )

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Row, and_, func, select
 
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.objects import within
+from vpclogs.ledger.partition_rows import rows_of
 from vpclogs.ledger.states import NOT_COUNTED
 from vpclogs.ledger.tables import manifest_objects, manifests, objects, partitions
 from vpclogs.object_keys import key_time
@@ -87,13 +87,15 @@ class HistoryQueries:
     def objects(self, partition: Partition, *, after: int = 0, limit: int = 100) -> list[ObjectLine]:
         """Return the next objects of a partition after the one with the id ``after``, in the order of their ids."""
         # By id and not by OFFSET: the thousandth page costs as much as the first.
-        query = select(objects).where(within(partition), objects.c.id > after, objects.c.state.not_in(NOT_COUNTED))
+        query = select(objects).where(
+            rows_of(objects, partition), objects.c.id > after, objects.c.state.not_in(NOT_COUNTED)
+        )
         return self._lines(query.order_by(objects.c.id).limit(limit))
 
     def hours(self, partition: Partition) -> list[HourLine]:
         """Return the objects of a partition by the hour in their names, the earliest first."""
         columns = [objects.c[name] for name in ("key", "last_modified", "state", "rows")]
-        query = select(*columns).where(within(partition), objects.c.state.not_in(NOT_COUNTED))
+        query = select(*columns).where(rows_of(objects, partition), objects.c.state.not_in(NOT_COUNTED))
         hours: defaultdict[datetime, Counter[str]] = defaultdict(Counter)
         with self._database.read() as connection:
             for row in connection.execute(query):
@@ -109,7 +111,7 @@ class HistoryQueries:
         example = func.min(objects.c.key).label("example")
         query = (
             select(objects.c.reason, func.count().label("objects"), example, func.min(objects.c.detail).label("detail"))
-            .where(within(partition), objects.c.state == "refused")
+            .where(rows_of(objects, partition), objects.c.state == "refused")
             .group_by(objects.c.reason)
             .order_by(func.count().desc())
         )
@@ -136,7 +138,7 @@ class HistoryQueries:
         of_objects = (
             select(manifest_objects.c.manifest)
             .join(objects, objects.c.id == manifest_objects.c.object)
-            .where(within(partition))
+            .where(rows_of(objects, partition))
         )
         return self._runs(manifests.c.id.in_(of_objects), limit)
 

@@ -12,12 +12,13 @@ from sqlalchemy import Row, bindparam, insert, select, tuple_, update
 
 from vpclogs.ledger.counting import AccountDay, recount, recount_partitions
 from vpclogs.ledger.database import REFUSALS, Database, refusal
+from vpclogs.ledger.partition_rows import rows_of
 from vpclogs.ledger.states import SETTLED
 from vpclogs.ledger.tables import objects, scopes
 from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
 
-__all__ = ["UNKNOWN_ETAG", "ObjectStore", "log_object", "within"]
+__all__ = ["UNKNOWN_ETAG", "ObjectStore", "log_object"]
 
 UNKNOWN_ETAG = "unknown"
 """The ETag of an object that a rebuilt ledger knows only from its rows. Its identity is exact; its size is 0."""
@@ -85,7 +86,7 @@ class ObjectStore:
 
     def settled_in(self, partition: Partition, *, keys: Sequence[str] | None = None) -> list[Row[Any]]:
         """Return the settled objects of a partition, or those among the given keys."""
-        query = select(objects).where(within(partition), objects.c.state.in_(SETTLED))
+        query = select(objects).where(rows_of(objects, partition), objects.c.state.in_(SETTLED))
         with self._database.read() as connection:
             if keys is None:
                 return list(connection.execute(query))
@@ -279,11 +280,6 @@ def _differs(item: LogObject, row: Row[Any]) -> bool:
     if row.state in SETTLED:
         return False
     return (row.state, row.region, row.last_modified) != ("listed", item.region, item.last_modified)
-
-
-def within(partition: Partition) -> Any:
-    """Return the condition that selects a partition's rows of ``objects``."""
-    return _beside(partition) & (objects.c.region == partition.region)
 
 
 def _beside(partition: Partition) -> Any:

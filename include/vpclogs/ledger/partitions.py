@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, delete, insert, or_, se
 from vpclogs.findings import Finding
 from vpclogs.ledger.counting import recount_partitions
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.objects import within
+from vpclogs.ledger.partition_rows import columns_of, partition_of, rows_of
 from vpclogs.ledger.tables import findings, objects, partition_counts, partitions
 from vpclogs.partitions import LogType, Partition
 
@@ -102,7 +102,7 @@ STATUS_COLUMNS = (partition_counts, partitions.c.detail, partitions.c.run_key, p
 def status_of(row: Row[Any]) -> PartitionStatus:
     """Return the status that a row of `STATUS_COLUMNS` records."""
     return PartitionStatus(
-        partition=Partition(LogType(row.log_type), row.account, row.region, row.day),
+        partition=partition_of(row),
         state=row.state,
         detail=row.detail or "",
         run_key=row.run_key or "",
@@ -133,7 +133,7 @@ class PartitionStore:
         """Return the keys whose partitions are not failed now."""
         query = select(partitions).where(partitions.c.log_type == log_type, partitions.c.state == "failed")
         with self._database.read() as connection:
-            failed = {Partition(log_type, row.account, row.region, row.day).key for row in connection.execute(query)}
+            failed = {partition_of(row).key for row in connection.execute(query)}
         return [key for key in keys if key not in failed]
 
     def fail(self, failed: Mapping[str, str], *, log_type: LogType, run_key: str, now: datetime) -> None:
@@ -145,31 +145,24 @@ class PartitionStore:
                 partition = Partition.parse(key, log_type)
                 values = {"state": "failed", "detail": why, "run_key": run_key, "updated_at": now}
                 # The version stays: a failure changes no row, so it must not invalidate another run's claim.
-                known = connection.execute(update(partitions).where(_same(partition)).values(values))
+                known = connection.execute(update(partitions).where(rows_of(partitions, partition)).values(values))
                 if known.rowcount == 0:
-                    identity = {
-                        "log_type": log_type.value,
-                        "account": partition.account,
-                        "region": partition.region,
-                        "day": partition.day,
-                        "version": 0,
-                    }
-                    connection.execute(insert(partitions).values(identity | values))
+                    connection.execute(insert(partitions).values(columns_of(partition) | {"version": 0} | values))
             recount_partitions(connection, (Partition.parse(key, log_type) for key in failed))
 
     def knows(self, partition: Partition) -> bool:
         """Return True if the ledger has objects of the partition, or a run published or failed it."""
         with self._database.read() as connection:
             return (
-                connection.scalar(select(partitions.c.version).where(_same(partition))) is not None
-                or connection.scalar(select(objects.c.id).where(within(partition)).limit(1)) is not None
+                connection.scalar(select(partitions.c.version).where(rows_of(partitions, partition))) is not None
+                or connection.scalar(select(objects.c.id).where(rows_of(objects, partition)).limit(1)) is not None
             )
 
     def close(self, partition: Partition, *, detail: str, run_key: str, now: datetime) -> None:
         """Mark a failed partition published because nothing is left to load."""
         values = {"state": "published", "detail": detail, "run_key": run_key, "updated_at": now}
         with self._database.write() as connection:
-            connection.execute(update(partitions).where(_same(partition)).values(values))
+            connection.execute(update(partitions).where(rows_of(partitions, partition)).values(values))
             recount_partitions(connection, [partition])
 
     def keep_findings(self, manifest: int, found: Mapping[Partition, Sequence[Finding]], *, now: datetime) -> None:
@@ -177,10 +170,7 @@ class PartitionStore:
         rows = [
             {
                 "manifest": manifest,
-                "log_type": partition.log_type.value,
-                "account": partition.account,
-                "region": partition.region,
-                "day": partition.day,
+                **columns_of(partition),
                 "check": finding.check,
                 "severity": finding.severity.value,
                 "message": finding.message,
@@ -199,17 +189,7 @@ class PartitionStore:
 
     def findings(self, partition: Partition, *, limit: int = 20) -> list[Any]:
         """Return the newest findings of a partition."""
-        query = (
-            select(findings)
-            .where(
-                findings.c.log_type == partition.log_type,
-                findings.c.account == partition.account,
-                findings.c.region == partition.region,
-                findings.c.day == partition.day,
-            )
-            .order_by(findings.c.id.desc())
-            .limit(limit)
-        )
+        query = select(findings).where(rows_of(findings, partition)).order_by(findings.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             return list(connection.execute(query))
 
@@ -248,12 +228,3 @@ class PartitionStore:
 
 def _by_day(status: PartitionStatus) -> tuple[date, str]:
     return status.partition.day, status.partition.key
-
-
-def _same(partition: Partition) -> Any:
-    return and_(
-        partitions.c.log_type == partition.log_type,
-        partitions.c.account == partition.account,
-        partitions.c.region == partition.region,
-        partitions.c.day == partition.day,
-    )

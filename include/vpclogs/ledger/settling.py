@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from vpclogs.ledger.counting import recount_partitions
-from vpclogs.ledger.objects import within
+from vpclogs.ledger.partition_rows import columns_of, partition_of, rows_of
 from vpclogs.ledger.states import NOT_COUNTED, SETTLED
 from vpclogs.ledger.tables import certificates, intents, objects, partitions
 from vpclogs.manifests import Mode
@@ -83,17 +83,10 @@ def _bump(connection: Connection, partition: Partition, plan: Plan, now: datetim
     if plan.mode is Mode.REPLAY:  # a replay settles no object: a partition that failed before stays failed
         values = {"updated_at": now}
     changed = connection.execute(
-        update(partitions).where(_same(partition)).values(version=partitions.c.version + 1, **values)
+        update(partitions).where(rows_of(partitions, partition)).values(version=partitions.c.version + 1, **values)
     )
     if changed.rowcount == 0:
-        row = {
-            "log_type": partition.log_type.value,
-            "account": partition.account,
-            "region": partition.region,
-            "day": partition.day,
-            "version": 1,
-        }
-        connection.execute(insert(partitions).values(row | values))
+        connection.execute(insert(partitions).values(columns_of(partition) | {"version": 1} | values))
 
 
 def _touch(connection: Connection, partition: Partition, plan: Plan, now: datetime) -> None:
@@ -102,7 +95,9 @@ def _touch(connection: Connection, partition: Partition, plan: Plan, now: dateti
         _bump(connection, partition, plan, now)
         return
     changed = connection.execute(
-        update(partitions).where(_same(partition)).values(version=partitions.c.version + 1, updated_at=now)
+        update(partitions)
+        .where(rows_of(partitions, partition))
+        .values(version=partitions.c.version + 1, updated_at=now)
     )
     if changed.rowcount == 0:
         _bump(connection, partition, plan, now)
@@ -120,34 +115,18 @@ def _close_emptied(connection: Connection, published: Sequence[Partition], now: 
             & (partitions.c.state == "failed")
         )
         for row in connection.execute(select(partitions).where(failed)).all():
-            place = Partition(LogType.VPC_DNS, row.account, row.region, row.day)
+            place = partition_of(row)
             if _is_empty(connection, place):
                 values = {"state": "published", "detail": "", "updated_at": now}
-                connection.execute(update(partitions).where(_same(place)).values(values))
+                connection.execute(update(partitions).where(rows_of(partitions, place)).values(values))
 
 
 def _withdraw_certificate(connection: Connection, partition: Partition) -> None:
     """Delete the certificate of a partition that has no object any more: nothing would renew it."""
     if _is_empty(connection, partition):
-        connection.execute(
-            delete(certificates).where(
-                certificates.c.log_type == partition.log_type,
-                certificates.c.account == partition.account,
-                certificates.c.region == partition.region,
-                certificates.c.day == partition.day,
-            )
-        )
+        connection.execute(delete(certificates).where(rows_of(certificates, partition)))
 
 
 def _is_empty(connection: Connection, partition: Partition) -> bool:
-    here = within(partition) & objects.c.state.not_in(NOT_COUNTED)
+    here = rows_of(objects, partition) & objects.c.state.not_in(NOT_COUNTED)
     return connection.scalar(select(objects.c.id).where(here).limit(1)) is None
-
-
-def _same(partition: Partition) -> Any:
-    return and_(
-        partitions.c.log_type == partition.log_type,
-        partitions.c.account == partition.account,
-        partitions.c.region == partition.region,
-        partitions.c.day == partition.day,
-    )

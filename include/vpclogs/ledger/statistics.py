@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from vpclogs.intents import Plan
 from vpclogs.ledger.database import Database
-from vpclogs.ledger.objects import within
+from vpclogs.ledger.partition_rows import columns_of, rows_of
 from vpclogs.ledger.tables import (
     intents,
     manifest_objects,
@@ -41,7 +41,9 @@ class StatisticsStore:
     def of(self, partition: Partition) -> PartitionStatistics | None:
         """Return the sums of a partition so far, or None before the first."""
         with self._database.read() as connection:
-            found = connection.scalar(select(partition_statistics.c.statistics).where(_same(partition)))
+            found = connection.scalar(
+                select(partition_statistics.c.statistics).where(rows_of(partition_statistics, partition))
+            )
         return None if found is None else PartitionStatistics.from_json(found)
 
     def so_far(self, partition: Partition) -> PartitionStatistics:
@@ -51,7 +53,12 @@ class StatisticsStore:
         """
         total = self.of(partition) or PartitionStatistics()
         with self._database.read() as connection:
-            done = connection.scalar(select(partition_statistics.c.through).where(_same(partition))) or 0
+            done = (
+                connection.scalar(
+                    select(partition_statistics.c.through).where(rows_of(partition_statistics, partition))
+                )
+                or 0
+            )
             places = connection.execute(_batches_after(partition, done)).all()
             if any(place.mode == Mode.RELOAD for place in places):
                 total = PartitionStatistics()
@@ -101,7 +108,7 @@ def _batches_after(partition: Partition, seq: int) -> Any:
             manifest_objects,
             (manifest_objects.c.object == objects.c.id) & (manifest_objects.c.manifest == intents.c.manifest),
         )
-        .where(within(partition), intents.c.seq > seq, ~intents.c.open)
+        .where(rows_of(objects, partition), intents.c.seq > seq, ~intents.c.open)
         .distinct()
         .order_by(intents.c.seq, manifest_objects.c.batch)
     )
@@ -125,22 +132,12 @@ def _add_to(
     anew: bool,
     now: datetime,
 ) -> None:
-    known = connection.execute(select(partition_statistics).where(_same(partition))).first()
+    known = connection.execute(select(partition_statistics).where(rows_of(partition_statistics, partition))).first()
     if known is not None and known.through >= seq:
         return
     before = [] if known is None or anew else [known.statistics]
     values = {"statistics": merge([*before, *map(dict, parts)]), "through": seq, "updated_at": now}
     if known is None:
-        place = {"account": partition.account, "region": partition.region, "day": partition.day}
-        connection.execute(insert(partition_statistics).values({"log_type": partition.log_type.value} | place | values))
+        connection.execute(insert(partition_statistics).values(columns_of(partition) | values))
     else:
-        connection.execute(update(partition_statistics).where(_same(partition)).values(values))
-
-
-def _same(partition: Partition) -> Any:
-    return (
-        (partition_statistics.c.log_type == partition.log_type)
-        & (partition_statistics.c.account == partition.account)
-        & (partition_statistics.c.region == partition.region)
-        & (partition_statistics.c.day == partition.day)
-    )
+        connection.execute(update(partition_statistics).where(rows_of(partition_statistics, partition)).values(values))

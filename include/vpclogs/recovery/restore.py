@@ -21,6 +21,7 @@ from vpclogs.ledger.counting import recount_partitions
 from vpclogs.ledger.database import Database
 from vpclogs.ledger.intents import open_within
 from vpclogs.ledger.objects import UNKNOWN_ETAG
+from vpclogs.ledger.partition_rows import columns_of, rows_of
 from vpclogs.ledger.settling import abandon_within, settle_within
 from vpclogs.ledger.states import SETTLED
 from vpclogs.ledger.tables import intents, manifests, objects, partitions
@@ -204,9 +205,11 @@ class Restoration:
     def _set_state(self, partition: Partition, state: str, detail: str, connection: Connection) -> None:
         values = {"state": state, "detail": detail, "run_key": self._run_key, "updated_at": self._now}
         version = partitions.c.version + 1  # a reload that is under way notices
-        changed = connection.execute(update(partitions).where(_same(partition)).values(version=version, **values))
+        changed = connection.execute(
+            update(partitions).where(rows_of(partitions, partition)).values(version=version, **values)
+        )
         if changed.rowcount == 0:
-            connection.execute(insert(partitions).values(_place(partition) | {"version": 1} | values))
+            connection.execute(insert(partitions).values(columns_of(partition) | {"version": 1} | values))
 
     def _empty_manifest(self, connection: Connection) -> int:
         row = {
@@ -238,14 +241,14 @@ def _without_state(connection: Connection, found: Collection[FoundObject]) -> se
     return {
         partition
         for partition in {one.partition for one in found}
-        if connection.scalar(select(partitions.c.version).where(_same(partition))) is None
+        if connection.scalar(select(partitions.c.version).where(rows_of(partitions, partition))) is None
     }
 
 
 def _told(one: FoundObject) -> dict[str, Any]:
     """Return the columns that the tables determine."""
     state = "loaded" if one.reason is None else "refused"
-    return {"state": state, "rows": one.rows, "refused": one.refused} | _place(one.partition)
+    return {"state": state, "rows": one.rows, "refused": one.refused} | columns_of(one.partition)
 
 
 def _values(one: FoundObject, listed: LogObject | None, now: datetime) -> dict[str, Any]:
@@ -280,22 +283,3 @@ def _settled(publish: FoundPublish, manifest: int, now: datetime) -> dict[str, A
         "created_at": publish.at,
         "settled_at": now,
     }
-
-
-def _place(partition: Partition) -> dict[str, Any]:
-    return {
-        "log_type": partition.log_type.value,
-        "account": partition.account,
-        "region": partition.region,
-        "day": partition.day,
-    }
-
-
-def _same(partition: Partition) -> Any:
-    place = _place(partition)
-    return (
-        (partitions.c.log_type == place["log_type"])
-        & (partitions.c.account == place["account"])
-        & (partitions.c.region == place["region"])
-        & (partitions.c.day == place["day"])
-    )
