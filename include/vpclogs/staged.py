@@ -11,10 +11,14 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["LEFT_OUT", "BatchResult", "LearnedRegion", "ObjectOutcome", "StagedFile", "fingerprint"]
+__all__ = ["LEFT_OUT", "BatchResult", "LearnedRegion", "ObjectOutcome", "StagedFile", "StatisticsJson", "fingerprint"]
 
 LEFT_OUT = "left_out"
 """State of an object whose records name a region that its source does not read."""
+
+
+StatisticsJson = dict[str, Any]
+"""The statistics of a partition as the ledger stores them; see `vpclogs.profile.partition_statistics`."""
 
 
 class StagedFile(msgspec.Struct, frozen=True):
@@ -57,7 +61,7 @@ class BatchResult(msgspec.Struct, frozen=True):
 
     files: list[StagedFile]
     outcomes: list[ObjectOutcome]
-    statistics: dict[str, dict[str, Any]]
+    statistics: dict[str, StatisticsJson]
     learned: list[LearnedRegion] = []
 
 

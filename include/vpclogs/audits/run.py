@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from vpclogs.audits.audit import audit
 from vpclogs.config.settings import AuditSettings
@@ -15,7 +14,7 @@ from vpclogs.objects import LogObject
 from vpclogs.partitions import UNKNOWN_REGION, Partition
 from vpclogs.profile.statistics import merge
 from vpclogs.runs import AuditDecision
-from vpclogs.staged import BatchResult, ObjectOutcome
+from vpclogs.staged import BatchResult, ObjectOutcome, StatisticsJson
 
 __all__ = ["audit_staged", "decision"]
 
@@ -40,7 +39,7 @@ def audit_staged(
         learned = regions.get((item.account, item.scope)) if planned.region == UNKNOWN_REGION else None
         expected[item.partition].append(replace(planned, region=learned) if learned else planned)
     outcomes: defaultdict[str, list[ObjectOutcome]] = defaultdict(list)
-    statistics: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    statistics: defaultdict[str, list[StatisticsJson]] = defaultdict(list)
     for result in staged.values():
         for outcome in result.outcomes:
             outcomes[outcome.partition].append(outcome)

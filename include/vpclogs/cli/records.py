@@ -46,7 +46,7 @@ class Output:
         """Write one refused record, or an object that was refused whole."""
         if self.rejects_to is None:
             return
-        values: dict[str, Any] = {"object": path, "line": None, "reason": record.reason, "field": None, "raw": None}
+        values: dict[str, object] = {"object": path, "line": None, "reason": record.reason, "field": None, "raw": None}
         if isinstance(record, Refused):
             raw = record.raw.decode("utf-8", "backslashreplace")
             values |= {"line": record.line, "field": record.field, "raw": raw}

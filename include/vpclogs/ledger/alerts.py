@@ -164,7 +164,7 @@ class AlertStore:
 
 def _next(
     row: Row[Any], found: Mapping[str, MonitorFinding], judged: Collection[str], now: datetime, quiet: timedelta
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the columns of an open alert that change."""
     if finding := found.get(row.key):
         told = {"severity": finding.severity.value, "message": finding.message, "example": finding.example}
@@ -186,7 +186,7 @@ def _mark(connection: Connection, alert: Alert, listener: str, now: datetime) ->
     connection.execute(update(alerts).where(alerts.c.id == alert.id).values(told=told, told_at=now))
 
 
-def _row(finding: MonitorFinding, now: datetime) -> dict[str, Any]:
+def _row(finding: MonitorFinding, now: datetime) -> dict[str, object]:
     return {
         "key": finding.key,
         "monitor": finding.monitor,

@@ -150,7 +150,7 @@ class CertificateStore:
                     connection.execute(insert(findings).values(columns_of(partition) | values))
 
 
-def _values(one: Certified, now: datetime) -> dict[str, Any]:
+def _values(one: Certified, now: datetime) -> dict[str, object]:
     return {name: getattr(one.count, name) for name in _COUNTS} | {
         "complete": one.complete,
         "detail": one.detail,

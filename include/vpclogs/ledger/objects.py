@@ -70,15 +70,15 @@ class ObjectStore:
         known = self._rows(item.identity for item in listed)
         # Objects of a ledger that was rebuilt from the tables: only a listing knows their size and time.
         self._complete([o for o in listed if o.size and o.identity in known and known[o.identity].size == 0])
-        missing = [_values(item, now) for item in listed if item.identity not in known]
+        missing = [item for item in listed if item.identity not in known]
         # A transaction per chunk: other writers get their turn while a backfill records a million objects.
-        for rows in _chunks(missing):
+        for items in _chunks(missing):
             try:
                 with self._database.write() as connection:
-                    connection.execute(insert(objects), rows)
-                    recount(connection, map(_account_day, rows))
+                    connection.execute(insert(objects), [_values(item, now) for item in items])
+                    recount_partitions(connection, (item.partition for item in items))
             except REFUSALS:  # one of them is at fault, or another run recorded some of them concurrently
-                self._insert_one_by_one(rows, refused)
+                self._insert_one_by_one(items, now, refused)
         taken = [item for item in listed if item.identity not in known and item.identity not in (refused or ())]
         self._outdate(taken, now)
         self._refresh([item for item in listed if item.identity in known and _differs(item, known[item.identity])])
@@ -253,18 +253,18 @@ class ObjectStore:
             connection.execute(statement, rows)
             recount_partitions(connection, (item.partition for item in listed))
 
-    def _insert_one_by_one(self, rows: Sequence[dict[str, Any]], refused: dict[str, str] | None) -> None:
-        for row in rows:
+    def _insert_one_by_one(self, items: Sequence[LogObject], now: datetime, refused: dict[str, str] | None) -> None:
+        for item in items:
             try:
                 with self._database.write() as connection:
-                    known = connection.scalar(select(objects.c.id).where(objects.c.identity == row["identity"]))
+                    known = connection.scalar(select(objects.c.id).where(objects.c.identity == item.identity))
                     if known is None:
-                        connection.execute(insert(objects).values(row))
-                        recount(connection, [_account_day(row)])
+                        connection.execute(insert(objects).values(_values(item, now)))
+                        recount_partitions(connection, [item.partition])
             except REFUSALS as error:
                 if refused is None:
                     raise
-                refused[row["identity"]] = refusal(error)
+                refused[item.identity] = refusal(error)
 
     def _rows(self, identities: Iterable[str]) -> dict[str, Row[Any]]:
         columns = [objects.c[name] for name in ("identity", "id", "state", "region", "last_modified", "size")]
@@ -309,7 +309,7 @@ def log_object(row: Row[Any], *, region: str | None = None) -> LogObject:
     )
 
 
-def _values(item: LogObject, now: datetime) -> dict[str, Any]:
+def _values(item: LogObject, now: datetime) -> dict[str, object]:
     return {
         "identity": item.identity,
         "source": item.source,
@@ -327,10 +327,6 @@ def _values(item: LogObject, now: datetime) -> dict[str, Any]:
         "state": "listed",
         "first_seen": now,
     }
-
-
-def _account_day(row: dict[str, Any]) -> AccountDay:
-    return AccountDay(row["log_type"], row["day"], row["account"])
 
 
 def _chunks(items: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -70,7 +71,8 @@ class FeatureStore:
                 SchemaFeature(*(getattr(row, name) for name in _KEY)): row for row in connection.execute(select(traits))
             }
             merged = _merged(known, seen)
-            for trait, values in merged.items():
+            for trait, days in merged.items():
+                values = asdict(days)
                 row = known.get(trait)
                 if row is None:
                     new = trait._asdict() | values | {"noticed_at": now, "updated_at": staged_at}
@@ -85,10 +87,20 @@ class FeatureStore:
             return list(connection.execute(select(traits)))
 
 
+@dataclass(slots=True)
+class _Days:
+    """The days on which a feature was seen, and an example."""
+
+    first_day: date
+    last_day: date
+    days: int
+    example: str | None
+
+
 def _merged(
     known: Mapping[SchemaFeature, Row[Any]], seen: Iterable[tuple[SchemaFeature, date, str | None]]
-) -> dict[SchemaFeature, dict[str, Any]]:
-    merged: dict[SchemaFeature, dict[str, Any]] = {}
+) -> dict[SchemaFeature, _Days]:
+    merged: dict[SchemaFeature, _Days] = {}
     names = Counter(_group(trait) for trait in known)
     # Sorted, so that days are counted in order and the same names pass the limit every time.
     for one, day, example in sorted(seen, key=lambda one: one[:2]):
@@ -98,10 +110,8 @@ def _merged(
         row = known.get(trait)
         now = merged.setdefault(
             trait,
-            {"first_day": day, "last_day": day, "days": 1, "example": example}
-            if row is None
-            else {name: getattr(row, name) for name in ("first_day", "last_day", "days", "example")},
+            _Days(day, day, 1, example) if row is None else _Days(row.first_day, row.last_day, row.days, row.example),
         )
-        now["days"] += day > now["last_day"]  # a day that is loaded late is not counted again
-        now["first_day"], now["last_day"] = min(day, now["first_day"]), max(day, now["last_day"])
+        now.days += day > now.last_day  # a day that is loaded late is not counted again
+        now.first_day, now.last_day = min(day, now.first_day), max(day, now.last_day)
     return merged

@@ -28,6 +28,7 @@ from vpclogs.manifests import Mode
 from vpclogs.partitions import LogType, Partition
 from vpclogs.profile.partition_statistics import PartitionStatistics
 from vpclogs.profile.statistics import merge
+from vpclogs.staged import StatisticsJson
 
 __all__ = ["StatisticsStore"]
 
@@ -114,8 +115,8 @@ def _batches_after(partition: Partition, seq: int) -> Any:
     )
 
 
-def _statistics(connection: Connection, manifest: int) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+def _statistics(connection: Connection, manifest: int) -> dict[str, list[StatisticsJson]]:
+    found: dict[str, list[StatisticsJson]] = {}
     query = select(staged_batches.c.result).where(staged_batches.c.manifest == manifest)
     for result in connection.scalars(query):
         for key, statistics in result["statistics"].items():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 
 from vpclogs.profile.counter import NameCounter
 from vpclogs.profile.refused_samples import RefusedSamples
 from vpclogs.profile.samples import Sample
+from vpclogs.staged import StatisticsJson
 
 __all__ = ["PartitionStatistics"]
 
@@ -53,18 +54,18 @@ class PartitionStatistics(msgspec.Struct):
             else:
                 mine.update(theirs)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> StatisticsJson:
         """Return the form that the ledger stores."""
-        data: dict[str, Any] = msgspec.to_builtins(self, enc_hook=Sample.to_json)
+        data: StatisticsJson = msgspec.to_builtins(self, enc_hook=Sample.to_json)
         return data
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: StatisticsJson) -> Self:
         """Return statistics from `to_json`. A missing statistic counts as empty."""
         return msgspec.convert(data, cls, dec_hook=lambda kind, value: kind.from_json(value))
 
     @classmethod
-    def merged(cls, parts: Iterable[dict[str, Any]]) -> Self:
+    def merged(cls, parts: Iterable[StatisticsJson]) -> Self:
         """Return the sum of several."""
         total = cls()
         for part in parts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ import pyarrow as pa
 from vpclogs.profile.columns import Mask, valid_mask, value_mask
 from vpclogs.profile.expectations import Expectations
 from vpclogs.profile.hashing import Words, exact, spread
+from vpclogs.staged import StatisticsJson
 
 __all__ = ["CAPACITY", "Repeats", "Sample"]
 
@@ -100,7 +101,7 @@ class Sample:
         pair = (f"{objects[again[0]]:08x}", f"{objects[again[0] + 1]:08x}") if len(again) else None
         return Repeats(compared=len(hashes) - within, repeated=len(again), objects=pair)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> StatisticsJson:
         """Return the form that the ledger stores."""
         return {
             "halvings": self._halvings,
@@ -109,7 +110,7 @@ class Sample:
         }
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def from_json(cls, data: StatisticsJson) -> Self:
         """Return a sample from `to_json`."""
         hashes = np.frombuffer(base64.b64decode(data["hashes"]), "<u8").astype(np.uint64)
         objects = np.frombuffer(base64.b64decode(data["objects"]), "<u4").astype(np.uint32)

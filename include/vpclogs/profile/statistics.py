@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from vpclogs.profile.counter import OTHERS
 from vpclogs.profile.observing import Observed, observe_rows
 from vpclogs.profile.partition_statistics import PartitionStatistics
 from vpclogs.schemas.model import LogSchema
+from vpclogs.staged import StatisticsJson
 
 __all__ = ["Statistics", "merge"]
 
@@ -54,7 +54,7 @@ class Statistics:
             if end.further_fields:
                 self._seen.unknown_fields.add(OTHERS, end.further_fields, item.key)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> StatisticsJson:
         """Return the form that the ledger stores and `merge` reads."""
         return self._seen.to_json()
 
@@ -69,6 +69,6 @@ class Statistics:
         self._last = last
 
 
-def merge(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def merge(parts: Iterable[StatisticsJson]) -> StatisticsJson:
     """Return the statistics of a partition, merged over its batches."""
     return PartitionStatistics.merged(parts).to_json()

@@ -22,6 +22,9 @@ from vpclogs.querying.hints import closest, keyword_hint
 
 __all__ = ["TABLES", "judge"]
 
+Node = dict[str, Any]
+"""A node of a statement's tree, as DuckDB serializes it."""
+
 TABLES = ("vpc_dns", "vpc_flow", "quarantine")
 """The tables that a query may read, where they exist."""
 
@@ -116,7 +119,7 @@ def _require_reading(sql: str) -> None:
     # The text is a parameter here: whatever it contains, it is parsed and never run.
     row = _engine().execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
     try:
-        tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
+        tree: Node = json.loads(row[0]) if row else {"error": True}
         if tree["error"] or len(tree["statements"]) != 1:
             raise QueryRefused(_ONE_READING_STATEMENT)
         _visit(tree["statements"][0], frozenset())
@@ -145,7 +148,7 @@ def _visit(item: Any, ctes: frozenset[str]) -> None:
             _visit(list(item.values()), ctes)
 
 
-def _visit_expression(item: dict[str, Any], ctes: frozenset[str]) -> None:
+def _visit_expression(item: Node, ctes: frozenset[str]) -> None:
     match item["class"]:
         case "CONSTANT":
             return  # a value of the statement itself
@@ -158,7 +161,7 @@ def _visit_expression(item: dict[str, Any], ctes: frozenset[str]) -> None:
     _visit(list(item.values()), ctes)
 
 
-def _visit_node(item: dict[str, Any], ctes: frozenset[str]) -> None:
+def _visit_node(item: Node, ctes: frozenset[str]) -> None:
     """Visit a query. Each of its CTEs sees those before it, and itself only if it is recursive."""
     for cte in item["cte_map"]["map"]:
         _visit(cte["value"], ctes)
@@ -171,7 +174,7 @@ def _visit_node(item: dict[str, Any], ctes: frozenset[str]) -> None:
             _visit(value, ctes | {item["cte_name"].lower()} if recursive else ctes)
 
 
-def _visit_source(item: dict[str, Any], ctes: frozenset[str]) -> None:
+def _visit_source(item: Node, ctes: frozenset[str]) -> None:
     match item["type"]:
         case "BASE_TABLE":
             _require_table(item, ctes)
@@ -189,7 +192,7 @@ def _visit_source(item: dict[str, Any], ctes: frozenset[str]) -> None:
     _visit(list(item.values()), ctes)
 
 
-def _require_table(item: dict[str, Any], ctes: frozenset[str]) -> None:
+def _require_table(item: Node, ctes: frozenset[str]) -> None:
     name = item["table_name"]
     place = (item["catalog_name"].lower(), item["schema_name"].lower())
     if item["at_clause"] is not None:
@@ -204,7 +207,7 @@ def _require_table(item: dict[str, Any], ctes: frozenset[str]) -> None:
         )
 
 
-def _require_function(item: dict[str, Any], allowed: frozenset[str]) -> None:
+def _require_function(item: Node, allowed: frozenset[str]) -> None:
     name = item["function_name"].lower()
     if name in allowed:
         return

@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+JsonObject = dict[str, Any]
+
 _ROWS = 250  # fetched at a time
 
 
@@ -42,7 +44,7 @@ def main() -> None:
     os._exit(0)
 
 
-def _answer(request: dict[str, Any], folder: Path) -> Iterator[list[Any]]:
+def _answer(request: JsonObject, folder: Path) -> Iterator[list[Any]]:
     # Imported late, so that an import that fails is an answer too.
     from vpclogs.config.settings import QuerySettings
     from vpclogs.querying.engine import duckdb_errors, open_tables
@@ -99,7 +101,7 @@ def _with_mask(address: str, mask: int, whole: int) -> str:
     return address if mask == whole else f"{address}/{mask}"
 
 
-def _limit(limits: dict[str, Any]) -> None:
+def _limit(limits: JsonObject) -> None:
     """Limit what the engine does not: no core file, no file without end, and the first to go when memory is short."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (limits["temporary_bytes"], resource.RLIM_INFINITY))
@@ -113,7 +115,7 @@ def _limit_arrow(threads: int) -> None:
     pa.set_cpu_count(threads)
 
 
-def _error(error: Exception) -> dict[str, Any]:
+def _error(error: Exception) -> JsonObject:
     from vpclogs.errors import VpcLogsError
     from vpclogs.foreign_text import shown_lines
 

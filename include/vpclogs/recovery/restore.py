@@ -171,7 +171,7 @@ class Restoration:
         rows = [_values(one, listed.get(one.identity), self._now) for one in missing]
         if rows:
             connection.execute(insert(objects), rows)
-        changes.added.update(row["state"] for row in rows)
+        changes.added.update(str(row["state"]) for row in rows)
         changes.partitions |= {one.partition for one in missing}
         changes.unlisted += sum(one.identity not in listed for one in missing)
 
@@ -245,13 +245,13 @@ def _without_state(connection: Connection, found: Collection[FoundObject]) -> se
     }
 
 
-def _told(one: FoundObject) -> dict[str, Any]:
+def _told(one: FoundObject) -> dict[str, object]:
     """Return the columns that the tables determine."""
     state = "loaded" if one.reason is None else "refused"
     return {"state": state, "rows": one.rows, "refused": one.refused} | columns_of(one.partition)
 
 
-def _values(one: FoundObject, listed: LogObject | None, now: datetime) -> dict[str, Any]:
+def _values(one: FoundObject, listed: LogObject | None, now: datetime) -> dict[str, object]:
     return _told(one) | {
         "identity": one.identity,
         "source": one.source,
@@ -271,7 +271,7 @@ def _values(one: FoundObject, listed: LogObject | None, now: datetime) -> dict[s
     }
 
 
-def _settled(publish: FoundPublish, manifest: int, now: datetime) -> dict[str, Any]:
+def _settled(publish: FoundPublish, manifest: int, now: datetime) -> dict[str, object]:
     plan = Plan(Mode.ADD, publish.run_key, publish.manifest_hash, partitions=[], files={})
     log_type = next(iter(publish.log_types), LogType.VPC_DNS)
     return {

@@ -5,13 +5,12 @@ from __future__ import annotations
 import errno
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 from vpclogs.objects import LogObject
 from vpclogs.parsing.model import ObjectState
 from vpclogs.partitions import Partition
 from vpclogs.profile.statistics import merge
-from vpclogs.staged import BatchResult, ObjectOutcome
+from vpclogs.staged import BatchResult, ObjectOutcome, StatisticsJson
 from vpclogs.staging.halving import fail_apart
 
 __all__ = ["stage_apart"]
@@ -82,7 +81,7 @@ def _joined(results: Sequence[BatchResult], failures: Sequence[ObjectOutcome]) -
     # the usual case, spared the merge of statistics
     if len(results) == 1 and not failures:
         return results[0]
-    statistics: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    statistics: defaultdict[str, list[StatisticsJson]] = defaultdict(list)
     for result in results:
         for key, part in result.statistics.items():
             statistics[key].append(part)

@@ -10,7 +10,6 @@ from datetime import datetime
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,7 @@ from vpclogs.parsing import parse
 from vpclogs.parsing.model import Event, ObjectEnd, ObjectInput, ObjectState, Parsed, ParseLimits, Refused
 from vpclogs.partitions import UNKNOWN_REGION, LogType, Partition
 from vpclogs.profile.statistics import merge
-from vpclogs.staged import LEFT_OUT, BatchResult, LearnedRegion, ObjectOutcome
+from vpclogs.staged import LEFT_OUT, BatchResult, LearnedRegion, ObjectOutcome, StatisticsJson
 from vpclogs.staging.homes import Home, homes_of
 from vpclogs.staging.outputs import Output, Target
 from vpclogs.warehouse.rewrite import relocated
@@ -236,7 +235,7 @@ class _Stager:
             files = relocated(self.target.warehouse, files, partition, stem=self.target.stem)
         self.result.files.extend(files)
         # A partition may be closed more than once, if objects planned elsewhere reach it later.
-        parts: list[dict[str, Any]] = [output.statistics.to_json()]
+        parts: list[StatisticsJson] = [output.statistics.to_json()]
         if partition.key in self.result.statistics:
             parts.append(self.result.statistics[partition.key])
         self.result.statistics[partition.key] = merge(parts)

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vpclogs.parsing.coded import Coded, as_bytes, encode, look_up
+from vpclogs.parsing.dns.strict_json import JsonObject
 from vpclogs.schemas.model import Field
 
 __all__ = ["FastObjectReader", "unescape"]
@@ -39,7 +40,7 @@ class FastObjectReader:
         self._aliases = frozenset(alias for field in fields for alias in field.aliases)
         self._required = frozenset() if partial else frozenset(field.name for field in fields if field.required)
 
-    def read(self, text: bytes) -> dict[str, Any] | None:
+    def read(self, text: bytes) -> JsonObject | None:
         """Return the values of the fields present, or None if the text is not plain."""
         if b"\\" in text or not text.isascii():
             return None
@@ -47,7 +48,7 @@ class FastObjectReader:
             record = self._decode(text)
         except msgspec.DecodeError:
             return None
-        values: dict[str, Any] = {}
+        values: JsonObject = {}
         quotes = 0
         for name, inside in self._fields:
             value = getattr(record, name)
@@ -62,14 +63,14 @@ class FastObjectReader:
         # msgspec keeps the last of two equal keys; both have quotes, and so has the key of a null
         return values if text.count(b'"') == quotes else None
 
-    def read_with_extra(self, text: bytes) -> tuple[dict[str, Any], dict[str, str]] | None:
+    def read_with_extra(self, text: bytes) -> tuple[JsonObject, dict[str, str]] | None:
         """Return the values of the fields, and the JSON text of each other key, whose value is a scalar.
 
         Return None if the text is not plain.
         """
         if b"\\" in text or not text.isascii():
             return None
-        values: dict[str, Any] = {}
+        values: JsonObject = {}
         extra: dict[str, str] = {}
         try:
             quotes = sum([self._member(key, bytes(raw), values, extra) for key, raw in _MEMBERS.decode(text).items()])
@@ -78,7 +79,7 @@ class FastObjectReader:
         required = self._required <= values.keys()
         return (values, extra) if required and text.count(b'"') == quotes else None
 
-    def _member(self, key: str, text: bytes, values: dict[str, Any], extra: dict[str, str]) -> int:
+    def _member(self, key: str, text: bytes, values: JsonObject, extra: dict[str, str]) -> int:
         """Enter one member of an object and return the number of quotes that it takes, -1 if it is not plain."""
         quotes = 2
         if key in self._texts:
@@ -98,13 +99,13 @@ class FastObjectReader:
         return quotes
 
 
-def _one(value: Any) -> tuple[dict[str, Any], int]:
+def _one(value: Any) -> tuple[JsonObject, int]:
     """Return the members of a struct, and the number of quotes that they take."""
     members = msgspec.structs.asdict(value)
     return members, 4 * (len(members) - list(members.values()).count(None))
 
 
-def _several(elements: Any) -> tuple[list[dict[str, Any]], int]:
+def _several(elements: Any) -> tuple[list[JsonObject], int]:
     """Return the members of the structs in a list, all of which they have, and the number of quotes."""
     members = [msgspec.structs.asdict(element) for element in elements]
     return members, 4 * sum(map(len, members))

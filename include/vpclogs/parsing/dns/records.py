@@ -15,7 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from vpclogs.parsing.dns.fast_json import FastObjectReader
-from vpclogs.parsing.dns.strict_json import BadRecord, kind, printable, read_object
+from vpclogs.parsing.dns.strict_json import BadRecord, JsonObject, kind, printable, read_object
 from vpclogs.parsing.timestamps import rfc3339_micros
 from vpclogs.schemas.model import Field
 from vpclogs.schemas.vpc_dns import VPC_DNS
@@ -30,7 +30,7 @@ _ACCOUNT = re.compile(r"[0-9]{12,13}")
 _PORT = re.compile(r"[0-9]{1,5}")
 
 _PLAIN = FastObjectReader(VPC_DNS.fields)
-_ABSENT: dict[str, Any] = {field.name: None for field in VPC_DNS.fields if not field.required}
+_ABSENT: JsonObject = {field.name: None for field in VPC_DNS.fields if not field.required}
 
 _RAW_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _RAW_OBJECTS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
@@ -52,7 +52,7 @@ class DnsRecord:
     ``srcids.key`` or ``answers[0].key``.
     """
 
-    values: dict[str, Any]
+    values: JsonObject
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -72,7 +72,7 @@ def read_part(text: bytes) -> DnsRecord:
     return _read(text, record, [item for item in VPC_DNS.fields if item.key in record])
 
 
-def _read(text: bytes, record: dict[str, Any], fields: Sequence[Field]) -> DnsRecord:
+def _read(text: bytes, record: JsonObject, fields: Sequence[Field]) -> DnsRecord:
     _check_major(record.get("version"))
     reader = _Reader()
     values = reader.struct("", record, fields)
@@ -89,7 +89,7 @@ def _read_plain(line: bytes) -> DnsRecord | None:
     return DnsRecord(_ABSENT | values, extra)
 
 
-def check_values(values: dict[str, Any]) -> bool:
+def check_values(values: JsonObject) -> bool:
     """Return True if the texts are valid, converting them in place. The version must be 1.x."""
     try:
         _check_major(values.get("version"))
@@ -114,7 +114,7 @@ class _Reader:
     def __init__(self) -> None:
         self.unknown: dict[str, Path] = {}
 
-    def struct(self, at: str, record: dict[str, Any], fields: Sequence[Field], path: Path = ()) -> dict[str, Any]:
+    def struct(self, at: str, record: JsonObject, fields: Sequence[Field], path: Path = ()) -> JsonObject:
         values, seen = {}, set()
         for item in fields:
             # Some keys have two spellings in the wild, such as resolver_endpoint and resolver-endpoint.

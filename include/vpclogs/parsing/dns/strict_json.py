@@ -14,7 +14,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-__all__ = ["MAX_DEPTH", "BadRecord", "Number", "kind", "read_object"]
+__all__ = ["MAX_DEPTH", "BadRecord", "JsonObject", "Number", "kind", "read_object"]
+
+JsonObject = dict[str, Any]
+"""A decoded object: texts, numbers (`Number`), objects, arrays, booleans and None by key."""
 
 MAX_DEPTH = 64
 
@@ -40,7 +43,7 @@ class Number(str):
     __slots__ = ()
 
 
-def read_object(line: bytes) -> dict[str, Any]:
+def read_object(line: bytes) -> JsonObject:
     """Return the JSON object that is the whole line.
 
     Raises:
@@ -83,7 +86,7 @@ def _decode(text: str) -> tuple[Any, list[str]]:
     """Return the value, and the keys that occur twice in an object."""
     duplicates: list[str] = []
 
-    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def build(pairs: list[tuple[str, Any]]) -> JsonObject:
         value = dict(pairs)
         if len(value) < len(pairs):
             duplicates.append(_first_repeated(key for key, _ in pairs))
@@ -117,7 +120,7 @@ def _depth(line: bytes) -> int:
     return int(np.max(np.cumsum(steps), initial=0))
 
 
-def _check_text(record: dict[str, Any]) -> None:
+def _check_text(record: JsonObject) -> None:
     for reason, detail, bad in (
         ("lone_surrogate", "half of a surrogate pair", _SURROGATE.search),
         ("nul_character", "a NUL character", re.compile("\0").search),
