@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import httpx
+
 from demo.options import DemoError
+from vpclogs.config.settings import AirflowSettings
+from vpclogs.errors import VpcLogsError
+from vpclogs.reloads.airflow_api import AirflowClient
 
 __all__ = ["AirflowApi"]
-
-# A proxy of the environment cannot reach the loopback address.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class AirflowApi:
@@ -21,16 +20,17 @@ class AirflowApi:
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self.url = url
-        self._login = {"username": user, "password": password}
-        self._token = ""
+        # A proxy of the environment cannot reach the loopback address.
+        self._client = AirflowClient(AirflowSettings(url=url, username=user, password=password), proxies=False)
 
     def health(self) -> dict[str, str]:
         """Return the status of each component (healthy, unhealthy or unknown), or nothing if no server answers."""
         try:
-            answer = self._send("GET", "/api/v2/monitor/health", timeout=5)
-        except (urllib.error.URLError, OSError):
+            answer = httpx.get(f"{self.url}/api/v2/monitor/health", timeout=5, trust_env=False)
+            parts = answer.raise_for_status().json()
+        except (httpx.HTTPError, ValueError):
             return {}
-        return {name: part["status"] or "unknown" for name, part in answer.items()}
+        return {name: part["status"] or "unknown" for name, part in parts.items()}
 
     def get(self, path: str, **query: object) -> dict[str, Any]:
         return self._call("GET", f"{path}?{urlencode(query)}" if query else path)
@@ -82,20 +82,8 @@ class AirflowApi:
                 return found
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        if not self._token:
-            self._token = self._send("POST", "/auth/token", self._login)["access_token"]
         try:
-            return self._send(method, f"/api/v2/{path}", body)
-        except urllib.error.HTTPError as error:
-            detail = error.read().decode(errors="replace")[:500]
-            raise DemoError(f"Airflow answered {error.code} to {method} {path}: {detail}") from error
-
-    def _send(self, method: str, path: str, body: dict[str, Any] | None = None, timeout: float = 60) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"} | (
-            {"Authorization": f"Bearer {self._token}"} if self._token else {}
-        )
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers, method=method)
-        with _OPENER.open(request, timeout=timeout) as response:
-            answer: dict[str, Any] = json.load(response)
-            return answer
+            answer: dict[str, Any] = self._client.call(method, path, body)
+        except VpcLogsError as error:
+            raise DemoError(f"{method} {path}: {error}") from error
+        return answer

@@ -127,3 +127,10 @@ def test_busy_or_absent_server_may_be_retried(airflow):
         connect(airflow).require_running(DAG)
     with pytest.raises(AirflowUnavailable, match="cannot be reached"):
         away.require_running(DAG)
+
+
+def test_redirect_is_not_followed_with_the_login(airflow):
+    airflow.answers.append((302, "elsewhere"))
+
+    with pytest.raises(AirflowRefused, match=r"set airflow\.url to Airflow's own address"):
+        connect(airflow).require_running(DAG)
